@@ -1,0 +1,1 @@
+"""Targets, services, revisions, operations and the reconcile loop over target drivers."""

@@ -1,0 +1,1 @@
+"""Target drivers: synchronous, framework-free, every network call with a timeout."""

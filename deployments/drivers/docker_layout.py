@@ -1,0 +1,23 @@
+"""Where things are inside our images and containers, and the labels that find them again."""
+
+INNER_PORT = 5001  # every container listens on it; the host port differs
+USER_ID = 10001  # no root inside; the same number in every image, so that files can be handed over
+REPLICA_DIR = "/slipway/replica"  # service.json, auth.json, runtime.json; owned by the user
+MODEL_DIR = "/slipway/model"
+HOME_DIR = "/slipway/home"
+ENVIRONMENT_DIR = "/opt/env"  # the model's virtual environment
+RUNTIME_DIR = "/opt/runtime"  # holds serving/ and the runtime's own packages
+TOOLS_DIR = "/opt/tools"  # uv
+
+NODE_LABEL = "slipway.node"
+INSTANCE_LABEL = "slipway.instance"
+SERVICE_LABEL = "slipway.service"
+REVISION_LABEL = "slipway.revision"
+DIGEST_LABEL = "slipway.digest"
+PORT_LABEL = "slipway.port"
+CPU_LABEL = "slipway.cpu"
+MEMORY_LABEL = "slipway.memory-mb"
+
+IMAGE_LABEL = "slipway.image"  # "tools", "environment", "runtime" or "service"
+ENVIRONMENT_LABEL = "slipway.environment"  # hash of the model's lock
+MODEL_LABEL = "slipway.model"  # sha256 of the model's files

@@ -1,0 +1,362 @@
+"""Local target: each replica is a master process in a session of its own on this machine.
+
+The driver never guesses by pid whether a replica runs: the master holds a lock on its folder and
+writes its record there (serving/contract.py). What the folder holds is all the state there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from deployments.drivers.base import (
+    ABSENT,
+    Capacity,
+    CheckReport,
+    DriverError,
+    InstanceSpec,
+    InvalidSpec,
+    NoCapacity,
+    Observation,
+    Phase,
+)
+from serving.contract import (
+    AUTH_FILE,
+    CONFIG_FILE,
+    EXIT_OUT_OF_MEMORY,
+    LOCK_FILE,
+    LOG_FILE,
+    RECORD_FILE,
+    STOP_FILE,
+    AuthDocument,
+)
+
+MB = 1024 * 1024
+LAUNCH_FILE = "launch.json"  # {"at", "digest"}: started, and not yet heard of
+LAUNCH_SECONDS = 20.0  # a master that has not taken its lock by then never will
+GRACE_SECONDS = 10.0  # between asking a master to stop and killing its group
+
+
+class LocalDriver:
+    """See `deployments.drivers.base.Driver`.
+
+    Args:
+        services: folder of all replica folders, `<service>/<revision>/<replica>/`.
+        user: account that runs services when the studio itself was started as root.
+        reserve_bytes: free disk below which nothing new is started.
+    """
+
+    kind = "local"
+    builds_image = False
+
+    def __init__(self, services: Path, user: str, reserve_bytes: int = 0) -> None:
+        self.services = services
+        self.user = user
+        self.reserve_bytes = reserve_bytes
+
+    def check(self) -> CheckReport:
+        problems = [*self._account_problems(), *self._disk_problems()]
+        memory = psutil.virtual_memory()
+        capacity = Capacity(
+            cpu_total=float(os.cpu_count() or 1),
+            cpu_used=round(psutil.cpu_percent(interval=0.1) / 100 * (os.cpu_count() or 1), 2),
+            memory_total_mb=memory.total / MB,
+            memory_free_mb=memory.available / MB,
+        )
+        return CheckReport(tuple(problems), capacity, version=os.uname().release)
+
+    def _account_problems(self) -> Iterator[str]:
+        if os.geteuid() != 0:
+            return
+        try:
+            account = pwd.getpwnam(self.user)
+        except KeyError:
+            yield f"There is no user {self.user}; set SLIPWAY_SERVICE_USER to one that exists."
+            return
+        closed = _closed_to(account, self.services)
+        if closed is not None:
+            yield (
+                f"User {self.user} cannot reach {closed}; move SLIPWAY_DATA_DIR to a folder "
+                "that others may pass through, or start the studio as an ordinary user."
+            )
+
+    def _disk_problems(self) -> Iterator[str]:
+        place = next(path for path in (self.services, *self.services.parents) if path.exists())
+        free = shutil.disk_usage(place).free
+        if free < self.reserve_bytes:
+            yield f"Only {free // MB} MB of disk are free; {self.reserve_bytes // MB} are kept free."
+
+    def apply(self, spec: InstanceSpec) -> None:
+        folder = spec.folder
+        self._make_folder(folder)
+        with _lock_of(folder) as free:
+            if not free:
+                self._converge_running(spec)
+                return
+            _forget(folder)
+            self._check_room(spec)
+            self._write(folder / CONFIG_FILE, self._config(spec), 0o600)
+            self._write(folder / AUTH_FILE, spec.auth, 0o600)
+            self._write(folder / LAUNCH_FILE, {"at": time.time(), "digest": spec.digest}, 0o600)
+        self._launch(spec)
+
+    def _converge_running(self, spec: InstanceSpec) -> None:
+        record = _read(spec.folder / RECORD_FILE)
+        config = _read(spec.folder / CONFIG_FILE)
+        if (record or config or {}).get("digest") != spec.digest:
+            self._ask_to_stop(spec.folder)
+
+    def _config(self, spec: InstanceSpec) -> dict[str, Any]:
+        return {
+            **spec.config,
+            "host": "127.0.0.1",
+            "port": spec.port,
+            "model_dir": str(spec.model_dir),
+        }
+
+    def _check_room(self, spec: InstanceSpec) -> None:
+        wanted = spec.config["memory_mb"]
+        memory = psutil.virtual_memory()
+        if wanted > memory.total / MB:
+            raise InvalidSpec(
+                f"{wanted} MB of memory were asked for; this machine has {memory.total // MB} MB."
+            )
+        if wanted > memory.available / MB:
+            raise NoCapacity(
+                f"{wanted} MB of memory were asked for; {memory.available // MB} MB are free now."
+            )
+
+    def _launch(self, spec: InstanceSpec) -> None:
+        if spec.environment_dir is None or spec.runtime_dir is None:
+            raise InvalidSpec("A local service needs an environment.")
+        python = spec.environment_dir / "bin" / "python"
+        boot = spec.runtime_dir / "serving" / "boot.py"
+        for needed in (python, boot, spec.model_dir):
+            if not needed.exists():
+                raise InvalidSpec(f"{needed} is missing; deploy again.")
+        log = spec.folder / LOG_FILE
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        try:
+            self._own(log)
+            # the shell ends at once, so the master is no child of a worker that may die
+            command = ["/bin/sh", "-c", '"$@" & exit 0', "sh", str(python), str(boot)]
+            subprocess.run(
+                [*command, "replica", "--dir", str(spec.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                cwd=spec.folder,
+                env=_environment(spec),
+                start_new_session=True,
+                timeout=10,
+                check=True,
+                umask=0o077,
+                **self._account(),
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise DriverError(f"The service's process could not be started: {error}") from error
+        finally:
+            os.close(descriptor)
+
+    def put_auth(self, name: str, folder: Path, auth: AuthDocument) -> None:
+        if (folder / CONFIG_FILE).exists():
+            self._write(folder / AUTH_FILE, auth, 0o600)
+
+    def observe(self, name: str, folder: Path) -> Observation:
+        record = _read(folder / RECORD_FILE)
+        config = _read(folder / CONFIG_FILE)
+        if config is None:
+            return ABSENT
+        with _lock_of(folder) as free:
+            if free:
+                return _observe_ended(folder, config, record)
+        if record is None or record["phase"] == "exited":
+            return Observation(Phase.PENDING, digest=config["digest"])
+        return Observation(
+            Phase.RUNNING,
+            digest=record["digest"],
+            endpoint=f"http://127.0.0.1:{config['port']}",
+            restarts=record["restarts"],
+            message=record["message"],
+            auth_version=record["auth_version"],
+        )
+
+    def remove(self, name: str, folder: Path) -> bool:
+        if not folder.exists():
+            return True
+        # without its configuration a master that is only just starting ends by itself
+        (folder / CONFIG_FILE).unlink(missing_ok=True)
+        with _lock_of(folder) as free:
+            if free:
+                _forget(folder)
+                return True
+        self._ask_to_stop(folder)
+        return False
+
+    def _ask_to_stop(self, folder: Path) -> None:
+        stop = folder / STOP_FILE
+        try:
+            asked = time.time() - stop.stat().st_mtime
+        except OSError:
+            self._write(stop, {}, 0o600)
+            return
+        if asked > GRACE_SECONDS:
+            _kill(_read(folder / RECORD_FILE))
+
+    def logs(self, name: str, folder: Path, since: int = 0, limit: int = 65_536) -> tuple[str, int]:
+        since = max(0, since)
+        try:
+            with (folder / LOG_FILE).open("rb") as stream:
+                if since > os.fstat(stream.fileno()).st_size:
+                    since = 0  # the log was rotated
+                stream.seek(since)
+                data = stream.read(limit)
+        except OSError:
+            return "", since
+        return data.decode("utf-8", errors="replace"), since + len(data)
+
+    def names(self) -> Iterator[str]:
+        for path in self.services.glob(f"*/*/*/{CONFIG_FILE}"):
+            service, revision, replica = path.parts[-4:-1]
+            yield f"{service}-{revision}-{replica}"
+
+    # --- files that the service's own account may read ---------------------------------------------
+
+    def _account(self) -> dict[str, Any]:
+        if os.geteuid() != 0:
+            return {}
+        entry = pwd.getpwnam(self.user)
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+    def _own(self, path: Path) -> None:
+        account = self._account()
+        if account:
+            os.chown(path, account["user"], account["group"])
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        folder.chmod(0o700)
+        self._own(folder)
+
+    def _write(self, path: Path, document: Mapping[str, Any], mode: int) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(document, stream)
+        self._own(temporary)
+        temporary.replace(path)
+
+
+def _environment(spec: InstanceSpec) -> dict[str, str]:
+    """What the model's process sees: none of the studio's settings or secrets."""
+    values = {
+        "PATH": f"{spec.environment_dir}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(spec.folder),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+        "VIRTUAL_ENV": str(spec.environment_dir),
+    }
+    return values | spec.config.get("environment", {})
+
+
+@contextlib.contextmanager
+def _lock_of(folder: Path) -> Iterator[bool]:
+    """True, and held meanwhile, when no master runs in this folder."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def _observe_ended(
+    folder: Path, config: Mapping[str, Any], record: Mapping[str, Any] | None
+) -> Observation:
+    launch = _read(folder / LAUNCH_FILE)
+    if record is None:
+        if launch is not None and time.time() - launch["at"] < LAUNCH_SECONDS:
+            return Observation(Phase.PENDING, digest=config["digest"])
+        return Observation(
+            Phase.EXITED, digest=config["digest"], message="The process did not start."
+        )
+    if record["phase"] != "exited":
+        message = "The process was killed."
+        return Observation(Phase.EXITED, digest=record["digest"], message=message)
+    return Observation(
+        Phase.EXITED,
+        digest=record["digest"],
+        restarts=record["restarts"],
+        exit_code=record["exit_code"],
+        message=record["message"],
+        out_of_memory=record["exit_code"] == EXIT_OUT_OF_MEMORY,
+    )
+
+
+def _forget(folder: Path) -> None:
+    for name in (RECORD_FILE, LAUNCH_FILE, STOP_FILE, CONFIG_FILE, AUTH_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _kill(record: Mapping[str, Any] | None) -> None:
+    """End a master that does not stop, if its pid is still that very process."""
+    if record is None:
+        return
+    try:
+        process = psutil.Process(int(record["pid"]))
+        if abs(process.create_time() - float(record["create_time"])) > 1:
+            return
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGKILL)
+
+
+def _closed_to(account: pwd.struct_passwd, path: Path) -> Path | None:
+    """The first folder on the way to `path` that this account may not pass through."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.exists():
+            return None
+        status = folder.stat()
+        if status.st_uid == account.pw_uid:
+            bit = 0o100
+        elif status.st_gid == account.pw_gid:
+            bit = 0o010
+        else:
+            bit = 0o001
+        if not status.st_mode & bit:
+            return folder
+    return None

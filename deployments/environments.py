@@ -1,0 +1,214 @@
+"""Model environments on disk: `environments/<hash>/`, shared by every revision of equal needs.
+
+An environment holds the model's requirements and nothing of ours. Its hash is (lock, Python
+minor, platform), so an upgrade of Slipway rebuilds nothing. Only wheels are installed: building
+from source runs foreign code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.processes import run
+from deployments.pythons import Python, service_account, uv_binary
+
+BUILD_TIMEOUT = 1800.0
+RESOLVE_TIMEOUT = 300.0
+DONE_FILE = ".slipway-complete"
+
+
+class EnvironmentFailed(Exception):
+    """The environment cannot be made; the message says why in plain words."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How tools run for environments on this node.
+
+    `log` takes lines; `cancelled` is asked while a tool runs; `user` is the unprivileged account.
+    """
+
+    root: Path  # DATA.environments
+    tmp: Path  # DATA.tmp, same file system as root
+    user: str
+    log: Callable[[str], None]
+    cancelled: Callable[[], bool]
+
+    def tool(self, *arguments: str, timeout: float) -> tuple[int, list[str]]:
+        self.log("$ uv " + " ".join(arguments))
+        return run(
+            [uv_binary(), *arguments],
+            log=self.log,
+            cancelled=self.cancelled,
+            timeout=timeout,
+            environment=tool_environment(self.root, self.user),
+            cwd=self.tmp,
+            account=service_account(self.user),
+        )
+
+
+def tool_environment(root: Path, user: str) -> dict[str, str]:
+    """Environment of uv: the person's network settings, none of the studio's secrets."""
+    keep = re.compile(r"^(UV_|PIP_|SSL_CERT|REQUESTS_CA|https?_proxy$|no_proxy$|LANG)", re.I)
+    values = {key: value for key, value in os.environ.items() if keep.match(key)}
+    values["PATH"] = os.environ.get("PATH", os.defpath)
+    if service_account(user):  # root's cache and home are closed to the service user
+        cache = root / ".cache"
+        values |= {"HOME": str(cache), "UV_CACHE_DIR": str(cache / "uv")}
+    else:
+        values["HOME"] = os.environ.get("HOME", str(root))
+    if "PIP_INDEX_URL" in values:
+        values.setdefault("UV_INDEX_URL", values["PIP_INDEX_URL"])
+    return values | {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+
+
+def folder_ready(path: Path, user: str) -> None:
+    """Make a folder that the service user may write, closed to others' writing."""
+    path.mkdir(parents=True, exist_ok=True)
+    account = service_account(user)
+    if account and path.stat().st_uid != account["user"]:
+        os.chown(path, account["user"], account["group"])
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file lock; one builder of an environment at a time, released by the kernel."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
+    """A lock (`name==version` lines) for these requirements on this platform, wheels only.
+
+    Equal requirements resolve once; the answer is kept under `environments/locks/`.
+
+    Raises:
+        EnvironmentFailed: no set of packages satisfies them. processes.Cancelled.
+    """
+    text = "\n".join(requirements) + "\n"
+    key = _key(text, minor, sysconfig.get_platform())
+    kept = builder.root / "locks" / f"{key}.txt"
+    if kept.exists():
+        builder.log("Requirements were resolved before; using the kept lock.")
+        return kept.read_text(encoding="utf-8")
+    source = builder.tmp / f"{key}-{os.getpid()}.in"
+    target = builder.root / "locks" / f".{key}-{os.getpid()}.txt"
+    source.write_text(text, encoding="utf-8")
+    source.chmod(0o644)
+    folder_ready(target.parent, builder.user)
+    try:
+        code, tail = builder.tool(
+            *("pip", "compile", str(source), "--output-file", str(target), "--quiet"),
+            *("--python-version", minor, "--no-build", "--no-header", "--no-annotate"),
+            timeout=RESOLVE_TIMEOUT,
+        )
+        if code != 0:
+            raise EnvironmentFailed(explain(tail))
+        target.replace(kept)
+    finally:
+        source.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+    return kept.read_text(encoding="utf-8")
+
+
+def environment_hash(lock: str, minor: str) -> str:
+    return _key(lock, minor, sysconfig.get_platform(), platform.libc_ver()[0])
+
+
+def build(builder: Builder, lock: str, python: Python) -> Path:
+    """The folder of the environment for this lock, built when it is not there yet.
+
+    Works in `tmp/` and publishes by rename; a kill leaves nothing that looks complete.
+
+    Raises:
+        EnvironmentFailed: a package cannot be installed. processes.Cancelled.
+    """
+    digest = environment_hash(lock, python.minor)
+    final = builder.root / digest
+    if (final / DONE_FILE).exists():
+        builder.log(f"Environment {digest[:12]} is built already.")
+        return final
+    with locked(builder.root / "locks" / f"{digest}.lock"):
+        if (final / DONE_FILE).exists():
+            return final
+        working = builder.tmp / f"environment-{digest}"
+        shutil.rmtree(working, ignore_errors=True)  # left by a killed worker; we hold the lock
+        try:
+            _install(builder, lock, python, working)
+            shutil.rmtree(final, ignore_errors=True)
+            working.rename(final)
+        finally:
+            shutil.rmtree(working, ignore_errors=True)
+    return final
+
+
+def _install(builder: Builder, lock: str, python: Python, working: Path) -> None:
+    folder_ready(working, builder.user)
+    code, tail = builder.tool(
+        *("venv", "--relocatable", "--allow-existing", "--python", python.path, str(working)),
+        timeout=120,
+    )
+    if code != 0:
+        raise EnvironmentFailed(explain(tail))
+    requirements = builder.tmp / f"{working.name}.txt"
+    requirements.write_text(lock, encoding="utf-8")
+    requirements.chmod(0o644)
+    try:
+        code, tail = builder.tool(
+            *("pip", "install", "--python", str(working / "bin" / "python"), "--no-build"),
+            *("--requirement", str(requirements)),
+            timeout=BUILD_TIMEOUT,
+        )
+    finally:
+        requirements.unlink(missing_ok=True)
+    if code != 0:
+        raise EnvironmentFailed(explain(tail))
+    (working / "requirements.lock").write_text(lock, encoding="utf-8")
+    (working / DONE_FILE).touch()
+
+
+_CAUSES: Mapping[str, str] = {
+    r"No space left on device": "The disk is full; free some space and try again.",
+    r"(Could not|Failed to) (connect|fetch|resolve)|dns error|timed out|Connection refused": (
+        "The package index does not answer; check the network and try again."
+    ),
+    r"no wheels|building.*disabled|--no-build|no usable wheels": (
+        "A package has no wheel for this Python and platform; only wheels are installed."
+    ),
+}
+
+
+def explain(tail: Sequence[str]) -> str:
+    """Why uv failed, in plain words, with uv's own first sentence where it names the package."""
+    text = " ".join(" ".join(tail).split())
+    text = re.sub(r"[×╰─▶├│]+", "", text)
+    missing = re.search(
+        r"(?:[Bb]ecause )?([\w.\-\[\]]+) was not found in the (?:package registry|cache)", text
+    )
+    if missing:
+        return f"There is no package named {missing[1]}."
+    absent = re.search(
+        r"there (?:is|are) no versions? of ([\w.\-\[\]<>=!~, ]+?)(?: and|,? we)", text
+    )
+    if absent:
+        return f"There is no version of {absent[1].strip()}."
+    for pattern, sentence in _CAUSES.items():
+        if re.search(pattern, text):
+            return sentence
+    return "The model's requirements cannot be installed: " + (text[-600:] or "uv said nothing.")

@@ -1,0 +1,110 @@
+"""The instance a revision wants on its target: spec, digest, name and folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from deployments import configuration, keys, ports, runtimes
+from deployments.drivers.base import InstanceSpec
+from deployments.models import Revision, Service
+from serving.contract import MAX_BODY_BYTES, ReplicaConfig
+
+
+def instance_name(service: str, revision: int, replica: int = 0) -> str:
+    return f"{service}-{revision}-{replica}"
+
+
+def parse_instance_name(name: str) -> tuple[str, int, int]:
+    """Service, revision and replica of an instance name.
+
+    Raises:
+        ValueError: it is not one of ours.
+    """
+    service, revision, replica = name.rsplit("-", 2)
+    return service, int(revision), int(replica)
+
+
+def replica_folder(service: str, revision: int, replica: int = 0) -> Path:
+    folder: Path = settings.DATA.replica(service, revision, replica)
+    return folder
+
+
+def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
+    """What the driver shall converge to.
+
+    Raises:
+        NoCapacity: there is no free port.
+    """
+    wish = configuration.from_dict(revision.deployment)
+    port = ports.port_for(revision, wanted=wish.port)
+    config = _replica_config(service, revision, wish, port)
+    runtime = f"{runtimes.version()}-{revision.python}"
+    digest = _digest(service, revision, config, runtime)
+    config["digest"] = digest
+    image = revision.image
+    return InstanceSpec(
+        name=instance_name(service.name, revision.number),
+        service=service.name,
+        revision=revision.number,
+        replica=0,
+        digest=digest,
+        port=port,
+        config=config,
+        auth=keys.auth_document(service),
+        folder=replica_folder(service.name, revision.number),
+        model_dir=settings.DATA.models / revision.model_sha256,
+        environment_dir=settings.DATA.environments / revision.environment_hash,
+        runtime_dir=settings.DATA.runtimes / runtime,
+        image=image,
+    )
+
+
+def _replica_config(
+    service: Service, revision: Revision, wish: configuration.DeploymentConfiguration, port: int
+) -> ReplicaConfig:
+    return {
+        "service": service.name,
+        "revision": revision.number,
+        "replica": 0,
+        "digest": "",
+        "host": "127.0.0.1",
+        "port": port,
+        "model_dir": str(settings.DATA.models / revision.model_sha256),
+        "model_name": revision.model_name,
+        "model_version": revision.model_version,
+        "workers": 1,
+        "cpu": wish.cpu,
+        "memory_mb": wish.memory_mb,
+        "max_concurrent": wish.max_concurrent_requests,
+        "max_queue_wait_ms": wish.max_queue_wait_ms,
+        "scoring_timeout_ms": wish.scoring_timeout_ms,
+        "max_body_bytes": MAX_BODY_BYTES,
+        "verbose_errors": True,
+        "loader": "plain",
+    }
+
+
+def _digest(service: Service, revision: Revision, config: ReplicaConfig, runtime: str) -> str:
+    """Equal digests mean equal processes. A restart asked for by a person is part of the wish."""
+    asked = service.restart_generation if revision.pk == service.wanted_id else 0
+    wish: dict[str, Any] = {
+        "config": dict(config),
+        "environment": revision.environment_hash,
+        "image": revision.image,
+        # an image holds its runtime; on disk an upgrade must not restart what serves
+        "runtime": "" if revision.image else runtime.rsplit("-", 1)[-1],
+        "restart": asked,
+    }
+    return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def is_prepared(revision: Revision, *, builds_image: bool) -> bool:
+    """True when the long steps have left everything that starting needs."""
+    if builds_image:
+        return bool(revision.image)
+    return bool(revision.model_sha256 and revision.environment_hash)

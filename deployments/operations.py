@@ -1,0 +1,148 @@
+"""Operations and their steps: made, advanced and ended by compare-and-set."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from deployments import oplog
+from deployments.choices import OperationKind, OperationStatus, StepName, StepState
+from deployments.models import Operation, Revision, Service, Step
+from workspaces.events import event_record
+
+_BRING_UP = (
+    StepName.QUEUED,
+    StepName.COPY_MODEL,
+    StepName.PREPARE_ENVIRONMENT,
+    StepName.BUILD_IMAGE,
+    StepName.START,
+    StepName.HEALTH_CHECK,
+    StepName.SMOKE_TEST,
+    StepName.READY,
+)
+_TAKE_DOWN = {
+    OperationKind.STOP: (StepName.QUEUED, StepName.STOP),
+    OperationKind.DELETE: (StepName.QUEUED, StepName.STOP, StepName.CLEAN_UP),
+}
+_ENDED = (StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED)
+
+
+def plan(kind: OperationKind, *, builds_image: bool) -> list[StepName]:
+    """The steps of an operation of this kind, in order."""
+    steps = list(_TAKE_DOWN.get(kind, _BRING_UP))
+    if not builds_image and StepName.BUILD_IMAGE in steps:
+        steps.remove(StepName.BUILD_IMAGE)
+    return steps
+
+
+def operation_open(
+    *,
+    kind: OperationKind,
+    service: Service,
+    revision: Revision | None,
+    builds_image: bool,
+    user: User | None,
+) -> Operation:
+    """Make an operation with its steps, inside the caller's transaction.
+
+    Raises:
+        IntegrityError: the service has an open operation already.
+    """
+    operation = Operation.objects.create(
+        kind=kind,
+        service=service,
+        service_name=service.name,
+        revision=revision,
+        generation=service.generation,
+        requested_by=user,
+    )
+    Step.objects.bulk_create(
+        Step(operation=operation, position=position, name=name)
+        for position, name in enumerate(plan(kind, builds_image=builds_image))
+    )
+    event_record(
+        kind=f"operation.{kind}",
+        subject_type="service",
+        subject=service.name,
+        message=f"{OperationKind(kind).label} {service.name}",
+        actor=user,
+        data={"operation": str(operation.pk)},
+    )
+    return operation
+
+
+def current_step(operation: Operation) -> Step | None:
+    """The first step that has not ended; None when all have."""
+    return operation.steps.exclude(state__in=_ENDED).order_by("position").first()
+
+
+def step_start(step: Step) -> bool:
+    """Pending to running; False when somebody else was first."""
+    now = timezone.now()
+    return bool(
+        Step.objects.filter(pk=step.pk, state=StepState.PENDING).update(
+            state=StepState.RUNNING, started_at=now, heartbeat_at=now
+        )
+    )
+
+
+def step_end(step: Step, state: StepState, message: str = "") -> bool:
+    """End a step that has not ended yet; keeps the first start."""
+    now = timezone.now()
+    Step.objects.filter(pk=step.pk, started_at=None).update(started_at=now)
+    return bool(
+        Step.objects.filter(pk=step.pk)
+        .exclude(state__in=_ENDED)
+        .update(state=state, ended_at=now, message=message[:4000], claim="")
+    )
+
+
+def step_requeue(step: Step, message: str) -> None:
+    """A long step whose worker died goes back to pending; its log is kept and says so."""
+    changed = Step.objects.filter(pk=step.pk, state=StepState.RUNNING, claim=step.claim).update(
+        state=StepState.PENDING, claim="", message=message
+    )
+    if changed:
+        oplog.writer(step)(message)
+
+
+def deadline_start(operation: Operation) -> None:
+    """The clock of TimedOut starts when the environment is ready; a second call changes nothing."""
+    deadline = timezone.now() + timedelta(seconds=settings.SLIPWAY.deploy_timeout_s)
+    Operation.objects.filter(pk=operation.pk, deadline=None).update(deadline=deadline)
+
+
+def operation_end(operation: Operation, status: OperationStatus, error: str = "") -> bool:
+    """Running to a final status, with every open step ended; False when it had ended already."""
+    with transaction.atomic():
+        changed = Operation.objects.filter(pk=operation.pk, status=OperationStatus.RUNNING).update(
+            status=status, error=error[:4000], ended_at=timezone.now()
+        )
+        if not changed:
+            return False
+        _end_steps(operation, status, error)
+        event_record(
+            kind=f"operation.{status.lower()}",
+            subject_type="service",
+            subject=operation.service_name,
+            level="info" if status == OperationStatus.SUCCEEDED else "warning",
+            message=error or f"{OperationKind(operation.kind).label} {operation.service_name}",
+            data={"operation": str(operation.pk), "kind": operation.kind},
+        )
+    operation.refresh_from_db()
+    return True
+
+
+def _end_steps(operation: Operation, status: OperationStatus, error: str) -> None:
+    if status == OperationStatus.SUCCEEDED:
+        return
+    step = current_step(operation)
+    if step is not None:
+        cancelled = status == OperationStatus.CANCELLED
+        step_end(step, StepState.CANCELLED if cancelled else StepState.FAILED, error)
+    for rest in operation.steps.exclude(state__in=_ENDED):
+        Step.objects.filter(pk=rest.pk).update(state=StepState.SKIPPED)

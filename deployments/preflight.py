@@ -1,0 +1,153 @@
+"""Pre-flight: what can be known before deploying, as a list of checks with a sentence each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from deployments import configuration, pythons
+from deployments.configuration import DeploymentConfiguration
+from deployments.models import Service, Target
+from deployments.services import check_name, target_get, version_get
+from registry.services import VersionInfo
+from workspaces.errors import Problem
+
+Result = Literal["passed", "warning", "failed"]
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    result: Result
+    sentence: str
+
+
+def preflight(
+    *,
+    name: str,
+    model: str,
+    target: str,
+    inference: Mapping[str, Any] | None = None,
+    deployment: Mapping[str, Any] | None = None,
+) -> list[Check]:
+    """Everything that would stop or harm this deployment; changes nothing, raises nothing.
+
+    Takes as long as one look at MLflow's store; the target's last check is used.
+    """
+    checks = [_name(name)]
+    place, target_check = _target(target)
+    checks.append(target_check)
+    version, model_checks = _model(model)
+    checks += model_checks
+    if place is not None:
+        checks += _configuration(place, deployment or {})
+    if version is not None and place is not None:
+        checks.append(_python(place, version))
+    checks.append(_disk())
+    return checks
+
+
+def _name(name: str) -> Check:
+    if texts := check_name(name):
+        return Check("name", "failed", _("The name ") + " ".join(texts))
+    if Service.objects.filter(name=name).exists():
+        text = _("A service named %(name)s exists already; choose another name.")
+        return Check("name", "failed", text % {"name": name})
+    return Check("name", "passed", _("The name is free."))
+
+
+def _target(name: str) -> tuple[Target | None, Check]:
+    try:
+        place = target_get(name)
+    except Problem as problem:
+        return None, Check("target", "failed", problem.message)
+    if place.checked_at is None:
+        return place, Check("target", "warning", _("The target has not been checked yet."))
+    if place.problems:
+        return place, Check("target", "failed", " ".join(place.problems))
+    return place, Check("target", "passed", _("%(name)s is ready.") % {"name": place.name})
+
+
+def _model(uri: str) -> tuple[VersionInfo | None, list[Check]]:
+    try:
+        version = version_get(uri)
+    except Problem as problem:
+        return None, [Check("model", "failed", problem.message)]
+    return version, list(_model_checks(version))
+
+
+def _model_checks(version: VersionInfo) -> Iterator[Check]:
+    if "python_function" not in version.flavors:
+        yield Check(
+            "model",
+            "failed",
+            _("The model has no python_function flavour; log it with an MLflow model flavour."),
+        )
+        return
+    yield Check("model", "passed", _("The model can be deployed without code."))
+    if not version.requirements:
+        text = _("The model lists no requirements; log it again with pip_requirements.")
+        yield Check("environment", "failed", text)
+    if version.signature is None:
+        text = _("The model has no signature: wrong input is found by the model itself only.")
+        yield Check("signature", "warning", text)
+    else:
+        yield Check("signature", "passed", _("Input is checked against the signature."))
+    if version.input_example is None:
+        text = _("The model has no input example: the smoke test checks health only.")
+        yield Check("example", "warning", text)
+    else:
+        yield Check("example", "passed", _("The input example will be scored as smoke test."))
+
+
+def _configuration(place: Target, raw: Mapping[str, Any]) -> Iterator[Check]:
+    try:
+        wish = configuration.validate(place.kind, raw)
+    except Problem as problem:
+        yield Check("configuration", "failed", problem.message)
+        return
+    yield _capacity(place, wish)
+
+
+def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
+    total = place.capacity.get("memory_total_mb")
+    free = place.capacity.get("memory_free_mb")
+    cpus = place.capacity.get("cpu_total")
+    values = {"asked": wish.memory_mb, "total": round(total or 0), "free": round(free or 0)}
+    if total is not None and wish.memory_mb > total:
+        text = _("%(asked)s MB of memory were asked for; the target has %(total)s MB.")
+        return Check("capacity", "failed", text % values)
+    if cpus is not None and wish.cpu > cpus:
+        text = _("%(cpu)s CPU were asked for; the target has %(cpus)s.")
+        return Check("capacity", "failed", text % {"cpu": f"{wish.cpu:g}", "cpus": f"{cpus:g}"})
+    if free is not None and wish.memory_mb > free:
+        text = _("%(asked)s MB of memory were asked for; only %(free)s MB are free now.")
+        return Check("capacity", "warning", text % values)
+    return Check("capacity", "passed", _("There is room for it."))
+
+
+def _python(place: Target, version: VersionInfo) -> Check:
+    wanted = version.python_version or pythons.own_minor()
+    if place.kind != "local":
+        return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
+    found = pythons.available(settings.SLIPWAY.service_user)
+    if wanted in found:
+        return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
+    text = _("The model needs Python %(wanted)s; this machine has %(found)s.")
+    names = ", ".join(sorted(found)) or _("none")
+    return Check("python", "failed", text % {"wanted": wanted, "found": names})
+
+
+def _disk() -> Check:
+    root = settings.DATA.root
+    free = shutil.disk_usage(root if root.exists() else "/").free
+    if free < settings.SLIPWAY.min_free_bytes:
+        text = _("Only %(free)s MB of disk are free; free some space first.")
+        return Check("disk", "failed", text % {"free": free // MB})
+    return Check("disk", "passed", _("There is enough free disk."))

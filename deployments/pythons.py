@@ -1,0 +1,88 @@
+"""Python interpreters of this machine that a model can run on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+CACHE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Python:
+    minor: str  # "3.11"
+    path: str
+
+
+def uv_binary() -> str:
+    """Path of the uv that was installed with the studio."""
+    beside = Path(sys.executable).parent / "uv"
+    if beside.exists():
+        return str(beside)
+    from uv import find_uv_bin
+
+    return str(find_uv_bin())
+
+
+def service_account(user: str) -> dict[str, Any]:
+    """Popen arguments that drop to the unprivileged user; empty when not started as root."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def available(user: str) -> dict[str, Python]:
+    """By minor, one interpreter that the service user can start; asked anew every 5 minutes."""
+    return _available(user, int(time.monotonic() // CACHE_SECONDS))
+
+
+@lru_cache(maxsize=4)
+def _available(user: str, _period: int) -> dict[str, Python]:
+    listed = subprocess.run(
+        [uv_binary(), "python", "list", "--only-installed", "--output-format", "json"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    entries = json.loads(listed.stdout or "[]")
+    found: dict[str, Python] = {}
+    for entry in entries:
+        parts = entry["version_parts"]
+        minor = f"{parts['major']}.{parts['minor']}"
+        if entry.get("implementation", "cpython") != "cpython" or minor in found:
+            continue
+        # a virtual environment's own interpreter is not a base to build on
+        path = os.path.realpath(entry["path"])
+        if _starts(path, user):
+            found[minor] = Python(minor, path)
+    return found
+
+
+def _starts(path: str, user: str) -> bool:
+    """True when the service user can run it; root's own interpreter often lies in /root."""
+    try:
+        done = subprocess.run(
+            [path, "-I", "-c", "import ensurepip, ssl, sqlite3"],
+            capture_output=True,
+            timeout=20,
+            check=False,
+            cwd="/",
+            **service_account(user),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0 or b"ensurepip" in done.stderr
+
+
+def own_minor() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

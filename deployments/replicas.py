@@ -1,0 +1,228 @@
+"""Replicas of a service on its target: converge, probe, promote, take down."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from deployments import ports, routes
+from deployments.choices import StepName
+from deployments.drivers.base import (
+    Driver,
+    InstanceSpec,
+    NoCapacity,
+    Observation,
+    Phase,
+    TargetUnreachable,
+)
+from deployments.instances import (
+    instance_name,
+    instance_spec,
+    is_prepared,
+    replica_folder,
+)
+from deployments.models import Operation, Port, Revision, Service
+from deployments.progress import begin, fail_open, finish
+from deployments.state import Probe
+from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH, LOG_FILE
+
+logger = logging.getLogger(__name__)
+
+PROBE_TIMEOUT = 2.0  # seconds
+LOG_TAIL = 16_384  # bytes of the instance's log shown with a failure
+KEPT_LOG = 5 * 1024 * 1024  # bytes kept of a removed instance's log
+
+
+def observe(service: Service, revision: Revision, driver: Driver) -> Observation:
+    """The revision's instance on its target now. Raises TargetUnreachable."""
+    name = instance_name(service.name, revision.number)
+    return driver.observe(name, replica_folder(service.name, revision.number))
+
+
+def leftover_revisions(service: Service, keep: tuple[int | None, ...]) -> list[Revision]:
+    """Revisions that may have an instance (they hold a port) and shall have none."""
+    rows = Port.objects.filter(revision__service=service).select_related("revision")
+    return [row.revision for row in rows if row.revision_id not in keep]
+
+
+def converge(
+    service: Service, operation: Operation | None, revision: Revision, driver: Driver
+) -> tuple[Observation, str, Probe]:
+    """Bring the wanted revision up and move the operation's own steps along.
+
+    Returns:
+        the observation, the digest that is wanted, and the readiness probe.
+    Raises:
+        TargetUnreachable, InvalidSpec.
+    """
+    try:
+        spec = instance_spec(service, revision)
+    except NoCapacity as error:
+        return Observation(Phase.NO_CAPACITY, message=str(error)), "", Probe()
+    started = operation is not None and _has_started(operation, spec)
+    seen = driver.observe(spec.name, spec.folder)
+    if started and operation is not None and _crashed(seen, spec):
+        if seen.exit_code == EXIT_PORT_TAKEN:
+            ports.port_release(revision)
+            return Observation(Phase.PENDING), "", Probe()
+        fail_open(operation, _cause(seen), _log_tail(driver, spec))
+        return seen, spec.digest, Probe()
+    if _must_apply(seen, spec):
+        seen = _apply(driver, spec)
+    _keep_auth(service, driver, spec, seen)
+    probe = _probe(seen, spec, service.probe_failures)
+    if operation is not None:
+        _advance(service, operation, revision, seen, spec, probe)
+    elif probe.ok and service.active_id is None:
+        _promote(service, revision)  # came up after its operation had timed out
+    return seen, spec.digest, probe
+
+
+def _has_started(operation: Operation, spec: InstanceSpec) -> bool:
+    """True when Start was begun in an earlier step of reconcile, so that an exit is a crash."""
+    step = operation.steps.filter(name=StepName.START).first()
+    if step is not None and step.started_at is None:
+        begin(operation, StepName.START, f"Starting {spec.name} on port {spec.port}")
+        return False
+    return True
+
+
+def _crashed(seen: Observation, spec: InstanceSpec) -> bool:
+    return seen.phase == Phase.EXITED and seen.digest == spec.digest
+
+
+def _must_apply(seen: Observation, spec: InstanceSpec) -> bool:
+    gone = seen.phase in {Phase.ABSENT, Phase.EXITED, Phase.NO_CAPACITY}
+    return gone or seen.digest != spec.digest
+
+
+def _apply(driver: Driver, spec: InstanceSpec) -> Observation:
+    try:
+        driver.apply(spec)
+    except NoCapacity as error:
+        return Observation(Phase.NO_CAPACITY, message=str(error))
+    return driver.observe(spec.name, spec.folder)
+
+
+def _keep_auth(service: Service, driver: Driver, spec: InstanceSpec, seen: Observation) -> None:
+    if seen.phase == Phase.RUNNING and seen.auth_version not in {0, service.keys_version}:
+        driver.put_auth(spec.name, spec.folder, spec.auth)
+
+
+def _probe(seen: Observation, spec: InstanceSpec, failures: int) -> Probe:
+    """Ask the instance whether it is ready; only an instance of the wanted digest is asked."""
+    if seen.phase != Phase.RUNNING or seen.digest != spec.digest:
+        return Probe(None)
+    if seen.ready is not None:
+        return Probe(seen.ready, 0 if seen.ready else failures + 1, seen.message)
+    try:
+        answer = httpx.get(
+            seen.endpoint + HEALTH_PATH,
+            headers={"accept": "application/json"},
+            timeout=PROBE_TIMEOUT,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        detail = seen.message or str(error) or type(error).__name__
+        return Probe(False, failures + 1, _("No answer: %(detail)s") % {"detail": detail})
+    if answer.status_code == 200:
+        return Probe(True)
+    return Probe(False, failures + 1, seen.message or f"{HEALTH_PATH}: {answer.status_code}")
+
+
+def _advance(
+    service: Service,
+    operation: Operation,
+    revision: Revision,
+    seen: Observation,
+    spec: InstanceSpec,
+    probe: Probe,
+) -> None:
+    if seen.phase == Phase.RUNNING and seen.digest == spec.digest:
+        if step := begin(operation, StepName.START):
+            finish(step)
+        begin(operation, StepName.HEALTH_CHECK, f"Asking {seen.endpoint}{HEALTH_PATH}")
+    if probe.ok:
+        if step := begin(operation, StepName.HEALTH_CHECK):
+            finish(step)
+        if step := begin(operation, StepName.READY):
+            _promote(service, revision)
+            finish(step)
+
+
+def _promote(service: Service, revision: Revision) -> None:
+    """The revision passed: the gateway routes to it from now on."""
+    with transaction.atomic():
+        Service.objects.filter(
+            pk=service.pk, generation=service.generation, wanted=revision
+        ).update(active=revision, next_check_at=timezone.now())
+    service.active = revision
+    routes.publish()
+
+
+def _cause(seen: Observation) -> str:
+    if seen.out_of_memory:
+        return _("The model needs more memory than it was given: %(message)s") % {
+            "message": seen.message
+        }
+    return _("The service ended while starting: %(message)s") % {
+        "message": seen.message or f"exit code {seen.exit_code}"
+    }
+
+
+def _log_tail(driver: Driver, spec: InstanceSpec) -> str:
+    try:
+        text, offset = "", 0
+        while True:
+            chunk, following = driver.logs(spec.name, spec.folder, since=offset)
+            if following == offset:
+                return text
+            text, offset = (text + chunk)[-LOG_TAIL:], following
+    except TargetUnreachable as error:
+        return str(error)
+
+
+def keep_alive(service: Service, driver: Driver) -> None:
+    """During an update, bring back an old revision that crashed: it still serves."""
+    active = service.active
+    if active is None or active.pk == service.wanted_id:
+        return
+    if not is_prepared(active, builds_image=driver.builds_image):
+        return
+    spec = instance_spec(service, active)
+    if driver.observe(spec.name, spec.folder).phase in {Phase.ABSENT, Phase.EXITED}:
+        driver.apply(spec)
+
+
+def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
+    """Ask the revision's instance to end; True once it is gone and its port is free.
+
+    The log of an instance that leaves nothing behind is kept in its replica folder first.
+    """
+    name = instance_name(service.name, revision.number)
+    folder = replica_folder(service.name, revision.number)
+    _keep_log(driver, name, folder / LOG_FILE)
+    if not driver.remove(name, folder):
+        return False
+    ports.port_release(revision)
+    return True
+
+
+def _keep_log(driver: Driver, name: str, path: object) -> None:
+    from pathlib import Path
+
+    kept = Path(str(path))
+    if driver.builds_image and not kept.exists():
+        text, offset = "", 0
+        while len(text) < KEPT_LOG:
+            chunk, following = driver.logs(name, kept.parent, since=offset)
+            if following == offset:
+                break
+            text, offset = text + chunk, following
+        if text:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(text, encoding="utf-8")

@@ -1,0 +1,81 @@
+"""The gateway's routes: one versioned document, derived from the database, written by rename."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from deployments.choices import Desired
+from deployments.models import Port, Service
+from serving.contract import APPLIED_FILE, ROUTES_FILE, Route, RoutesDocument
+
+
+def compute() -> dict[str, Route]:
+    """The route of every service, stopped ones too. Two queries, whatever the number."""
+    ports = dict(Port.objects.filter(replica=0).values_list("revision_id", "number"))
+    services = Service.objects.select_related("active").exclude(desired=Desired.DELETED)
+    return {service.name: _route(service, ports) for service in services}
+
+
+def _route(service: Service, ports: dict[int, int]) -> Route:
+    active = service.active
+    port = ports.get(active.pk) if active else None
+    if service.desired == Desired.STOPPED:
+        return {"backends": [], "reason": _("The service is stopped.")}
+    if active is None or port is None:
+        reason = service.message or _("The service is not ready yet.")
+        return {"backends": [], "reason": f"{service.state}: {reason}"}
+    backend = {"revision": active.number, "url": f"http://127.0.0.1:{port}", "weight": 100}
+    return {"backends": [backend], "reason": ""}  # type: ignore[list-item]
+
+
+def publish() -> int:
+    """Write the document when it differs from what is there; returns the version in force."""
+    folder: Path = settings.DATA.run
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ROUTES_FILE
+    with _locked(folder / "routes.lock"):
+        before = _read(path)
+        services = compute()  # read under the lock: a later writer never has older rows
+        if before is not None and before["services"] == services:
+            return before["version"]
+        document: RoutesDocument = {
+            "version": (before["version"] if before else 0) + 1,
+            "services": services,
+        }
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.replace(path)
+        return document["version"]
+
+
+def is_applied(version: int) -> bool:
+    """True when the gateway works with this version, or no gateway runs that could be asked."""
+    try:
+        report = json.loads((settings.DATA.run / APPLIED_FILE).read_text(encoding="utf-8"))
+        os.kill(int(report["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return True
+    return bool(int(report["version"]) >= version)
+
+
+def _read(path: Path) -> RoutesDocument | None:
+    try:
+        document: RoutesDocument = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if "version" in document and "services" in document else None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,114 @@
+"""Reading services, operations and their logs."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from deployments import oplog
+from deployments.drivers.base import TargetUnreachable
+from deployments.instances import instance_name, replica_folder
+from deployments.models import Operation, Service, Step, Target
+from deployments.oplog import LogChunk
+from deployments.targets import driver_for
+from serving.contract import GATEWAY_PREFIX, LOG_FILE
+from workspaces.errors import NotFound
+
+
+def services_list() -> QuerySet[Service]:
+    """Every service with its target and revisions, in one query."""
+    return Service.objects.select_related("target", "wanted", "active", "created_by")
+
+
+def service_get(name: str) -> Service:
+    """Raises NotFound."""
+    service = services_list().filter(name=name).first()
+    if service is None:
+        raise NotFound(_("There is no service named %(name)s.") % {"name": name})
+    return service
+
+
+def operations_list() -> QuerySet[Operation]:
+    """Every operation, newest first, with its steps: three queries for any number."""
+    return Operation.objects.select_related("service", "requested_by", "revision").prefetch_related(
+        "steps"
+    )
+
+
+def operation_get(operation_id: UUID | str) -> Operation:
+    """Raises NotFound, for a text that is no id as well."""
+    try:
+        key = operation_id if isinstance(operation_id, UUID) else UUID(str(operation_id))
+    except ValueError:
+        key = None
+    operation = operations_list().filter(pk=key).first() if key else None
+    if operation is None:
+        raise NotFound(_("There is no such operation."))
+    return operation
+
+
+def latest_operation(service: Service) -> Operation | None:
+    return operations_list().filter(service=service).first()
+
+
+def targets_list() -> QuerySet[Target]:
+    return Target.objects.prefetch_related("services").order_by("name")
+
+
+def target_get(name: str) -> Target:
+    """Raises NotFound."""
+    target = Target.objects.filter(name=name).first()
+    if target is None:
+        raise NotFound(_("There is no compute target named %(name)s.") % {"name": name})
+    return target
+
+
+def operation_log(operation: Operation, offset: int) -> LogChunk:
+    return oplog.read_operation(operation, offset)
+
+
+def step_log(step: Step, offset: int) -> LogChunk:
+    return oplog.read_step(step, offset)
+
+
+def service_log(service: Service, offset: int) -> LogChunk:
+    """Log of the revision that serves or shall serve; kept after its instance is gone."""
+    revision = service.wanted or service.active or service.revisions.first()
+    if revision is None:
+        return LogChunk("", 0, complete=True)
+    folder = replica_folder(service.name, revision.number)
+    name = instance_name(service.name, revision.number)
+    try:
+        text, following = driver_for(service.target).logs(name, folder, since=offset)
+    except TargetUnreachable as error:
+        return LogChunk(f"{error}\n" if offset == 0 else "", offset, complete=True)
+    if not text and following == offset:
+        return oplog.read(folder / LOG_FILE, offset, complete=False)
+    return LogChunk(text, following, complete=False)
+
+
+def gateway_base(host: str = "") -> str:
+    """Base URI of the gateway as a client reaches it; scoring URIs are computed, never stored.
+
+    Args:
+        host: `Host` of the request, with or without port; settings decide when empty.
+    """
+    if settings.SLIPWAY.gateway_public_url:
+        return str(settings.SLIPWAY.gateway_public_url)
+    name = urlsplit(f"//{host}").hostname if host else None
+    name = name or settings.SLIPWAY.host
+    if ":" in name:
+        name = f"[{name}]"
+    return f"http://{name}:{settings.SLIPWAY.gateway_port}"
+
+
+def scoring_uri(service: Service, host: str = "") -> str:
+    return f"{gateway_base(host)}{GATEWAY_PREFIX}{service.name}/score"
+
+
+def swagger_uri(service: Service, host: str = "") -> str:
+    return f"{gateway_base(host)}{GATEWAY_PREFIX}{service.name}/swagger.json"

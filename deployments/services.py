@@ -1,0 +1,463 @@
+"""What people do with services: create, update, stop, start, restart, delete, keys.
+
+Pages and API call these and nothing else. Each checks everything first, writes rows in one short
+transaction, wakes the control workers and returns at once; reconcile does the work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from deployments import configuration, keys, routes
+from deployments.choices import (
+    Desired,
+    OperationKind,
+    OperationStatus,
+    ServiceState,
+)
+from deployments.models import SERVICE_NAME, Operation, Revision, Service, Target
+from deployments.operations import operation_end, operation_open
+from deployments.targets import builds_image
+from deployments.wake import wake
+from registry import selectors as registry_selectors
+from registry import uses
+from registry.services import VersionInfo
+from workspaces.errors import Conflict, Invalid, NotFound
+from workspaces.events import event_record
+
+_MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
+
+
+def parse_model_uri(uri: Any) -> tuple[str, str]:
+    """Name and version of `models:/NAME/VERSION`.
+
+    Raises:
+        Invalid: on field `model`.
+    """
+    match = _MODEL_URI.match(uri) if isinstance(uri, str) else None
+    if match is None:
+        text = _("must look like models:/NAME/VERSION.")
+        raise Invalid(f"model {text}", fields={"model": [text]})
+    return match["name"], match["version"]
+
+
+def check_name(name: Any) -> list[str]:
+    """What is wrong with a service name, as sentences; empty when it can be used."""
+    if not isinstance(name, str) or not 3 <= len(name) <= 32:
+        return [_("must have from 3 to 32 characters.")]
+    if not re.fullmatch(SERVICE_NAME, name):
+        return [
+            _("must start with a small letter, hold small letters, digits and hyphens only, ")
+            + _("and not end with a hyphen.")
+        ]
+    return []
+
+
+def target_get(name: Any) -> Target:
+    """The target of this name.
+
+    Raises:
+        Invalid: on field `target`.
+    """
+    target = Target.objects.filter(name=name).first() if isinstance(name, str) else None
+    if target is None:
+        text = _("there is no compute target named %(name)s.") % {"name": name}
+        raise Invalid(f"target: {text}", fields={"target": [text]})
+    return target
+
+
+def _collect(problems: list[Invalid]) -> None:
+    """Raise what was found as one Invalid with every field."""
+    if not problems:
+        return
+    fields: dict[str, list[str]] = {}
+    for problem in problems:
+        for name, texts in problem.fields.items():
+            fields.setdefault(name, []).extend(texts)
+    raise Invalid(" ".join(problem.message for problem in problems), fields=fields)
+
+
+def service_create(
+    *,
+    name: str,
+    model: str,
+    target: str,
+    inference: Mapping[str, Any] | None = None,
+    deployment: Mapping[str, Any] | None = None,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    user: User | None,
+) -> Operation:
+    """Deploy a model version as a new service.
+
+    Args:
+        model: `models:/NAME/VERSION`.
+        deployment: v1's JSON names; omitted values take our defaults.
+    Returns:
+        the open operation; its service is Transitioning.
+    Raises:
+        Invalid: with every violation by field. Conflict: the name is taken.
+        NotFound: there is no such model version. Unavailable: MLflow does not answer.
+    """
+    problems: list[Invalid] = []
+    if texts := check_name(name):
+        problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
+    place, settings_, version = None, None, None
+    for read in ("target", "deployment", "model", "inference"):
+        try:
+            if read == "target":
+                place = target_get(target)
+            elif read == "deployment" and place is not None:
+                settings_ = configuration.validate(
+                    place.kind, deployment or {}, _base(place, model)
+                )
+            elif read == "model":
+                version = version_get(model)
+            elif read == "inference":
+                _check_inference(inference)
+        except Invalid as problem:
+            problems.append(problem)
+    _collect(problems)
+    if place is None or settings_ is None or version is None:
+        raise Invalid(_("The request is incomplete."))
+    if Service.objects.filter(name=name).exists():
+        raise Conflict(_name_taken(name), fields={"name": [_name_taken(name)]})
+    return _create(
+        name=name,
+        place=place,
+        version=version,
+        configuration_=settings_,
+        inference=dict(inference or {}),
+        description=description or settings_.description,
+        tags=dict(tags if tags is not None else settings_.tags),
+        user=user,
+    )
+
+
+def _base(place: Target, model: str) -> configuration.DeploymentConfiguration:
+    """Our defaults for this model: memory the larger of 1 GB and 1.5 x measured."""
+    measured = None
+    match = _MODEL_URI.match(model) if isinstance(model, str) else None
+    if match is not None:
+        measured = registry_selectors.measured_memory_mb(match["name"], match["version"])
+    return configuration.validate(place.kind, configuration.defaults(place.kind, measured))
+
+
+def version_get(uri: Any) -> VersionInfo:
+    """The model version of a `models:/` URI; absent is NotFound on field `model`."""
+    name, version = parse_model_uri(uri)
+    return registry_selectors.version_get(name, version)
+
+
+def _check_inference(inference: Any) -> None:
+    if inference is None or inference == {}:
+        return
+    if not isinstance(inference, Mapping):
+        text = _("must be a JSON object.")
+    else:
+        text = _("entry scripts come in a later version; leave it out for no-code deployment.")
+    raise Invalid(f"inference {text}", fields={"inference": [text]})
+
+
+def _name_taken(name: str) -> str:
+    return _("A service named %(name)s exists already; choose another name.") % {"name": name}
+
+
+def _create(
+    *,
+    name: str,
+    place: Target,
+    version: VersionInfo,
+    configuration_: configuration.DeploymentConfiguration,
+    inference: dict[str, Any],
+    description: str,
+    tags: dict[str, str],
+    user: User | None,
+) -> Operation:
+    try:
+        with transaction.atomic():
+            service = Service.objects.create(
+                name=name,
+                description=description,
+                tags=tags,
+                properties=configuration_.properties,
+                target=place,
+                auth_enabled=configuration_.auth_enabled,
+                keys=keys.new_keys(),
+                reason="Deploying",
+                created_by=user,
+            )
+            revision = _revision(service, version, configuration_, inference, user)
+            Service.objects.filter(pk=service.pk).update(wanted=revision)
+            operation = operation_open(
+                kind=OperationKind.DEPLOY,
+                service=service,
+                revision=revision,
+                builds_image=builds_image(place),
+                user=user,
+            )
+    except IntegrityError:
+        raise Conflict(_name_taken(name), fields={"name": [_name_taken(name)]}) from None
+    routes.publish()
+    wake()
+    return operation
+
+
+def _revision(
+    service: Service,
+    version: VersionInfo,
+    configuration_: configuration.DeploymentConfiguration,
+    inference: dict[str, Any],
+    user: User | None,
+) -> Revision:
+    last = service.revisions.aggregate(last=Max("number"))["last"] or 0
+    uses.use_add(
+        store=version.store, name=version.name, version=version.version, service=service.name
+    )
+    return Revision.objects.create(
+        service=service,
+        number=last + 1,
+        model_store=version.store,
+        model_name=version.name,
+        model_version=version.version,
+        python=version.python_version,
+        inference=inference,
+        deployment=configuration_.as_dict(),
+        created_by=user,
+    )
+
+
+def service_update(
+    *,
+    service: Service,
+    model: str | None = None,
+    inference: Mapping[str, Any] | None = None,
+    deployment: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    user: User | None,
+) -> Operation | None:
+    """Change a service; omitted is unchanged. Model or deployment make a revision.
+
+    Returns:
+        the open operation, or None when only description or tags changed.
+    Raises:
+        Invalid: nothing to change, or values that cannot be used. Conflict: an operation is open,
+        or the service is being deleted.
+    """
+    if all(item is None for item in (model, inference, deployment, description, tags)):
+        raise Invalid(_("No parameters provided to update."))
+    _check_inference(inference)
+    details = {
+        key: value
+        for key, value in (("description", description), ("tags", tags))
+        if value is not None
+    }
+    if model is None and deployment is None:
+        Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
+        service.refresh_from_db()
+        return None
+    latest = service.revisions.first()
+    before = configuration.from_dict(latest.deployment) if latest else None
+    settings_ = configuration.validate(service.target.kind, deployment or {}, before)
+    uri = model or (latest.model_uri if latest else "")
+    version = version_get(uri)
+    return _change(
+        service,
+        OperationKind.UPDATE,
+        Desired.RUNNING,
+        user,
+        details={**details, "auth_enabled": settings_.auth_enabled},
+        revise=lambda row: _revision(row, version, settings_, dict(inference or {}), user),
+    )
+
+
+def service_stop(*, service: Service, user: User | None) -> Operation:
+    """Stop: always accepted, cancels an open operation. The service keeps its settings and keys."""
+    return _change(service, OperationKind.STOP, Desired.STOPPED, user, cancel=True)
+
+
+def service_start(*, service: Service, user: User | None) -> Operation:
+    """Start a stopped or failed service again with its latest revision."""
+    if service.desired == Desired.RUNNING and service.state != ServiceState.FAILED:
+        raise Conflict(_("The service is running already."))
+    return _change(service, OperationKind.START, Desired.RUNNING, user)
+
+
+def service_restart(*, service: Service, user: User | None) -> Operation:
+    """Start the processes of the wanted revision anew."""
+    if service.desired != Desired.RUNNING:
+        raise Conflict(_("The service is stopped; start it instead."))
+    return _change(service, OperationKind.RESTART, Desired.RUNNING, user)
+
+
+def service_delete(*, service: Service, user: User | None) -> Operation:
+    """Delete a service with its processes, files and keys; cancels an open operation.
+
+    Asked for twice it answers with the operation that is already deleting.
+    """
+    if service.desired == Desired.DELETED:
+        deleting = service.operations.filter(kind=OperationKind.DELETE).first()
+        if deleting is not None and deleting.is_open:
+            return deleting
+    return _change(service, OperationKind.DELETE, Desired.DELETED, user, cancel=True)
+
+
+def _change(
+    service: Service,
+    kind: OperationKind,
+    desired: Desired,
+    user: User | None,
+    *,
+    cancel: bool = False,
+    details: Mapping[str, Any] | None = None,
+    revise: Any = None,
+) -> Operation:
+    """One change a person makes: a new generation and the operation that carries it out."""
+    try:
+        with transaction.atomic():
+            row = Service.objects.select_related("target").get(pk=service.pk)
+            if row.desired == Desired.DELETED and desired != Desired.DELETED:
+                raise Conflict(_("The service is being deleted."))
+            if cancel:
+                _cancel_open(row)
+            revision = revise(row) if revise else row.wanted or row.revisions.first()
+            Service.objects.filter(pk=row.pk).update(
+                **(details or {}),
+                desired=desired,
+                generation=F("generation") + 1,
+                wanted=revision,
+                next_check_at=timezone.now(),
+                probe_failures=0,
+                updated_at=timezone.now(),
+                restart_generation=(
+                    F("generation") + 1
+                    if kind == OperationKind.RESTART
+                    else F("restart_generation")
+                ),
+            )
+            row.refresh_from_db()
+            operation = operation_open(
+                kind=kind,
+                service=row,
+                revision=revision,
+                builds_image=builds_image(row.target),
+                user=user,
+            )
+    except Service.DoesNotExist:
+        raise NotFound(_("There is no such service.")) from None
+    except IntegrityError:
+        raise Conflict(
+            _("Another operation on this service is under way; wait for it or cancel it."),
+            code="operation_open",
+        ) from None
+    routes.publish()
+    wake()
+    service.refresh_from_db()
+    return operation
+
+
+def _cancel_open(service: Service) -> None:
+    for operation in service.operations.filter(status=OperationStatus.RUNNING):
+        if operation.kind != OperationKind.DELETE:
+            operation_end(operation, OperationStatus.CANCELLED, _("Replaced by a newer request."))
+
+
+def operation_cancel(*, operation: Operation, user: User | None) -> Operation:
+    """Ask an open operation to end. A first deploy leaves Stopped, an update the old revision.
+
+    Raises:
+        Conflict: it has ended, or it stops or deletes (those cannot be undone half-way).
+    """
+    if not operation.is_open:
+        raise Conflict(_("The operation has ended already."))
+    if operation.kind in {OperationKind.STOP, OperationKind.DELETE}:
+        raise Conflict(_("Stopping and deleting cannot be cancelled."))
+    now = timezone.now()
+    Operation.objects.filter(pk=operation.pk, status=OperationStatus.RUNNING).update(
+        cancel_requested_at=now
+    )
+    Service.objects.filter(pk=operation.service_id).update(next_check_at=now)
+    event_record(
+        kind="operation.cancel",
+        subject_type="service",
+        subject=operation.service_name,
+        message=f"Cancel {operation.kind} {operation.service_name}",
+        actor=user,
+        data={"operation": str(operation.pk)},
+    )
+    wake()
+    operation.refresh_from_db()
+    return operation
+
+
+def operation_retry(*, operation: Operation, user: User | None) -> Operation:
+    """Try again what failed, timed out or was cancelled, as a new operation.
+
+    Raises:
+        Conflict: it succeeded or is open, or something newer was done to the service since.
+        NotFound: the service is gone.
+    """
+    service = operation.service
+    if service is None:
+        raise NotFound(_("The service of this operation does not exist any more."))
+    if operation.status in {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}:
+        raise Conflict(_("Only an operation that did not succeed can be tried again."))
+    if operation.generation != service.generation:
+        raise Conflict(_("The service was changed since; this operation is out of date."))
+    revision = operation.revision
+
+    def again(_row: Service) -> Revision | None:
+        return revision
+
+    kind = OperationKind(operation.kind)
+    desired = {OperationKind.STOP: Desired.STOPPED, OperationKind.DELETE: Desired.DELETED}
+    return _change(
+        service, kind, desired.get(kind, Desired.RUNNING), user, revise=again if revision else None
+    )
+
+
+def service_keys(*, service: Service, user: User | None) -> dict[str, str]:
+    """The plain keys, for showing once asked; leaves an Event."""
+    event_record(
+        kind="service.keys_shown",
+        subject_type="service",
+        subject=service.name,
+        message=f"Keys of {service.name} were shown",
+        actor=user,
+    )
+    return {name: keys.plain_key(service, name) for name in ("primary", "secondary")}
+
+
+def service_keys_regenerate(*, service: Service, key: Any, user: User | None) -> None:
+    """Replace one key. Replicas take it within a second of reconcile's next look.
+
+    Raises:
+        Invalid: `key` is neither primary nor secondary.
+    """
+    if key not in ("primary", "secondary"):
+        text = _("must be primary or secondary.")
+        raise Invalid(f"key {text}", fields={"key": [text]})
+    with transaction.atomic():
+        row = Service.objects.get(pk=service.pk)
+        row.keys = {**row.keys, key: keys.seal(keys.new_key())}
+        row.keys_version += 1
+        row.next_check_at = timezone.now()
+        row.save(update_fields=["keys", "keys_version", "next_check_at"])
+        event_record(
+            kind="service.key_regenerated",
+            subject_type="service",
+            subject=service.name,
+            message=f"The {key} key of {service.name} was regenerated",
+            actor=user,
+        )
+    service.refresh_from_db()
+    wake()

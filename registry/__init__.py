@@ -1,0 +1,1 @@
+"""Models, versions, environments and inference configurations. MLflow owns what it can hold."""

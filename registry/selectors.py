@@ -1,0 +1,138 @@
+"""Reads of models and versions; nothing here changes MLflow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+from registry.facts import Facts, facts_read
+from registry.models import VersionRecord
+from registry.records import record_of, record_write
+from registry.uses import uses_of_model, uses_of_models
+from registry.values import FileInfo, ModelChoice, ModelRow, VersionInfo, VersionRow, own_tags
+from workspaces import tracking, tracking_artifacts, tracking_models
+from workspaces.errors import Problem
+from workspaces.tracking_model_files import ModelFolder
+from workspaces.tracking_models import StoredModel, StoredVersion
+from workspaces.tracking_values import Page, Run
+
+MAX_NAME = 255
+
+
+def models_list(search: str = "", page_token: str = "") -> Page[ModelRow]:
+    """Registered models whose name contains `search`, newest change first, with their services."""
+    page = tracking_models.models_search(search=search, page_token=page_token)
+    services = uses_of_models(model.name for model in page.items)
+    rows = tuple(ModelRow(model, services.get(model.name, [])) for model in page.items)
+    return Page(rows, page.next_token)
+
+
+def model_get(name: str) -> StoredModel:
+    """Raises: NotFound, Unavailable."""
+    return tracking_models.model_get(name)
+
+
+def versions_list(name: str, page_token: str = "") -> Page[VersionRow]:
+    """Versions of a model, the highest first, with their services. Raises: NotFound."""
+    page = tracking_models.versions_search(name, page_token=page_token)
+    services = uses_of_model(name)
+    rows = tuple(VersionRow(item, services.get(item.version, [])) for item in page.items)
+    return Page(rows, page.next_token)
+
+
+def version_get(name: str, version: str) -> VersionInfo:
+    """One version with the facts of its files.
+
+    The files are read once and the facts kept; a file that cannot be read or understood is told
+    in `problem`, never raised.
+
+    Raises:
+        NotFound: there is no such version.
+        Unavailable: MLflow does not answer.
+    """
+    stored = tracking_models.version_get(name, version)
+    record = record_of(stored)
+    facts = record.facts or _facts_of(stored, record)
+    return _info(stored, record, facts)
+
+
+def _facts_of(stored: StoredVersion, record: VersionRecord) -> dict[str, Any]:
+    """Read the small files of a version and list all; kept when nothing was wrong."""
+    try:
+        folder = ModelFolder(tracking_models.version_location(stored.name, stored.version))
+        found = vars(facts_read(folder.read)).copy()
+        found["files"] = sorted(
+            (asdict(item) for item in folder.files()), key=lambda item: item["path"]
+        )
+    except Problem as error:
+        return {**vars(Facts(problem=error.message)), "files": []}
+    if not found["problem"]:
+        record_write(record, facts=found)
+    return found
+
+
+def _info(stored: StoredVersion, record: VersionRecord, facts: dict[str, Any]) -> VersionInfo:
+    files = tuple(FileInfo(**item) for item in record.manifest or facts["files"])
+    sizes = [item.size for item in files]
+    known = {name: facts[name] for name in Facts.__dataclass_fields__}
+    return VersionInfo(
+        name=stored.name,
+        version=stored.version,
+        store=record.store,
+        run_id=stored.run_id,
+        source=stored.source,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+        description=stored.description,
+        tags=own_tags(stored.tags),
+        aliases=stored.aliases,
+        status=stored.status,
+        registered_by=record.properties.get("registered_by", "") or stored.user,
+        size_bytes=sum(sizes) if sizes and None not in sizes else None,  # type: ignore[arg-type]
+        files=files,
+        sha256=record.sha256,
+        properties=record.properties,
+        **known,
+    )
+
+
+def run_choices(run: Run) -> tuple[ModelChoice, ...]:
+    """The models of a run that can be registered, the most recent first.
+
+    MLflow 3's logged models; for runs of older clients, models kept among the run's artifacts.
+    """
+    logged = tracking_models.run_logged_models(run)
+    names = [item.name for item in logged]
+    if logged:
+        return tuple(
+            ModelChoice(
+                # a name used twice means the newest; the others are reached by their id
+                path=item.name if names.index(item.name) == number else item.model_id,
+                label=item.name,
+                source=f"models:/{item.model_id}",
+                model_id=item.model_id,
+                ready=item.ready,
+                created_at=item.created_at,
+            )
+            for number, item in enumerate(logged)
+        )
+    return tuple(
+        ModelChoice(item.path, item.path, item.artifact_uri, "", True, None)
+        for item in reversed(tracking_artifacts.run_models(run))
+        if not item.model_id
+    )
+
+
+def name_suggest(run: Run, choices: tuple[ModelChoice, ...]) -> str:
+    """A model name for the form: the experiment's, else the logged model's, made to fit the rule.
+
+    MLflow's own default experiment says nothing, so the model's name is taken there.
+    """
+    experiment = tracking.experiment_name(run.experiment_id)
+    label = choices[0].label if choices else ""
+    for text in ("" if experiment == "Default" else experiment, label, run.name, "model"):
+        fitting = re.sub(r"[^a-zA-Z0-9\-._]+", "-", text).lstrip("-._").rstrip("-")[:MAX_NAME]
+        if fitting:
+            return fitting
+    return "model"

@@ -1,0 +1,216 @@
+"""Changes of models and versions. Pages and API call these; MLflow holds the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from registry import rules, selectors
+from registry.records import record_of, record_write, records_forget
+from registry.uses import uses_of, uses_of_model
+from registry.values import ModelChoice, VersionInfo, own_tags
+from workspaces import tracking, tracking_models
+from workspaces.errors import Conflict, Invalid
+from workspaces.events import event_record
+from workspaces.tracking_artifacts import artifact_path_clean
+from workspaces.tracking_model_files import join_uri, model_folder_exists
+from workspaces.tracking_models import StoredModel
+from workspaces.tracking_values import Run
+
+
+def model_register_from_run(
+    *,
+    run_id: str,
+    path: str = "",
+    name: str,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    user: Any,
+) -> VersionInfo:
+    """Register a model that a run logged, as the next version of a registered model.
+
+    Args:
+        path: name or id of a logged model of the run, else a path among the run's artifacts;
+            "" is the run's most recent logged model.
+        name: of the registered model; made when there is none.
+        tags: put on the version.
+        user: who asks; None for the system.
+    Raises:
+        Invalid: name, description or tags break a rule (all in `fields`), or the run has no such
+            model.
+        NotFound: there is no such run.
+        Unavailable: MLflow or its artifacts do not answer.
+    """
+    tags = dict(tags or {})
+    rules.check(name=rules.name(name), description=rules.text(description), tags=rules.tags(tags))
+    run = tracking.run_get(run_id)
+    chosen = _choose(run, path)
+    tracking_models.model_create_if_absent(name)
+    stored = tracking_models.version_create(
+        name=name,
+        source=chosen.source,
+        run_id=run.id,
+        model_id=chosen.model_id,
+        description=description,
+        tags=tags,
+    )
+    if user is not None:
+        record_write(record_of(stored), properties={"registered_by": user.get_username()})
+    _event("model.registered", name, stored.version, _("Registered from a run."), user)
+    return selectors.version_get(name, stored.version)
+
+
+def _choose(run: Run, path: str) -> ModelChoice:
+    """The model of a run that `path` means. Raises: Invalid, Unavailable."""
+    if run.deleted:
+        raise Invalid(_("The run is deleted. Restore it before registering its model."))
+    choices = selectors.run_choices(run)
+    wanted = [item for item in choices if path in {"", item.path, item.model_id}]
+    ready = [item for item in wanted if item.ready]
+    if ready:
+        return ready[0]
+    if wanted:
+        raise _no_model(_("The model is still being logged, or logging it failed."))
+    if not path:
+        raise _no_model(
+            _(
+                "This run logged no model. Log one with mlflow.<flavor>.log_model(model, "
+                'name="model") and it can be registered.'
+            )
+        )
+    return _artifact_choice(run, path)
+
+
+def _artifact_choice(run: Run, path: str) -> ModelChoice:
+    clean = artifact_path_clean(path)
+    source = join_uri(run.artifact_uri, clean)
+    if not clean or not model_folder_exists(source):
+        raise _no_model(
+            _("The run has no logged model and no folder with an MLmodel file named “%(path)s”.")
+            % {"path": path}
+        )
+    return ModelChoice(clean, clean, source, "", True, None)
+
+
+def _no_model(sentence: str) -> Invalid:
+    return Invalid(sentence, fields={"path": [sentence]}, code="no_model")
+
+
+def version_update(
+    *,
+    name: str,
+    version: str,
+    user: Any,
+    tags: Mapping[str, str] | None = None,
+    description: str | None = None,
+    aliases: Sequence[str] | None = None,
+) -> VersionInfo:
+    """Change a version; what is None stays.
+
+    Args:
+        tags: all tags that the version shall have (MLflow's own are left alone).
+        aliases: all aliases that shall point at it; each leaves the version that it was on.
+    Raises:
+        Invalid: all violations, in `fields`.
+        NotFound: there is no such version.
+    """
+    stored = tracking_models.version_get(name, version)
+    rules.check(
+        description=rules.text(description),
+        tags=rules.tags(tags),
+        aliases=rules.aliases(aliases),
+    )
+    if description is not None and description != stored.description:
+        tracking_models.version_describe(name, version, description)
+    if tags is not None:
+        add, remove = _difference(own_tags(stored.tags), tags)
+        tracking_models.version_tags_set(name, version, add=add, remove=remove)
+    if aliases is not None:
+        before, after = set(stored.aliases), set(aliases)
+        tracking_models.aliases_set(name, version, add=after - before, remove=before - after)
+    _event("version.updated", name, version, _("Changed."), user)
+    return selectors.version_get(name, version)
+
+
+def model_update(
+    *,
+    name: str,
+    user: Any,
+    tags: Mapping[str, str] | None = None,
+    description: str | None = None,
+) -> StoredModel:
+    """Change a model's description or tags; what is None stays.
+
+    Raises:
+        Invalid: all violations, in `fields`.
+        NotFound: there is no such model.
+    """
+    stored = tracking_models.model_get(name)
+    rules.check(description=rules.text(description), tags=rules.tags(tags))
+    if description is not None and description != stored.description:
+        tracking_models.model_describe(name, description)
+    if tags is not None:
+        add, remove = _difference(own_tags(stored.tags), tags)
+        tracking_models.model_tags_set(name, add=add, remove=remove)
+    _event("model.updated", name, "", _("Changed."), user)
+    return tracking_models.model_get(name)
+
+
+def version_delete(*, name: str, version: str, user: Any) -> None:
+    """Delete one version.
+
+    Raises:
+        Conflict: services use it; `fields["services"]` names them.
+        NotFound: there is no such version.
+    """
+    tracking_models.version_get(name, version)
+    services = uses_of(name, version)
+    if services:
+        raise _in_use(_("Version %(version)s") % {"version": version}, services)
+    tracking_models.version_delete(name, version)
+    records_forget(name, version)
+    _event("version.deleted", name, version, _("Deleted."), user)
+
+
+def model_delete(*, name: str, user: Any) -> None:
+    """Delete a model with all its versions.
+
+    Raises:
+        Conflict: services use a version of it; `fields["services"]` names them.
+        NotFound: there is no such model.
+    """
+    tracking_models.model_get(name)
+    services = sorted({item for found in uses_of_model(name).values() for item in found})
+    if services:
+        raise _in_use(_("The model"), services)
+    tracking_models.model_delete(name)
+    records_forget(name)
+    _event("model.deleted", name, "", _("Deleted."), user)
+
+
+def _in_use(what: str, services: list[str]) -> Conflict:
+    message = _("%(what)s is used by %(services)s. Delete these services first.")
+    return Conflict(
+        message % {"what": what, "services": ", ".join(services)},
+        fields={"services": services},
+        code="in_use",
+    )
+
+
+def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Any, set[str]]:
+    add = {key: value for key, value in after.items() if before.get(key) != value}
+    return add, before.keys() - after.keys()
+
+
+def _event(kind: str, name: str, version: str, what: str, user: Any) -> None:
+    subject = _("Version %(version)s") % {"version": version} if version else _("Model")
+    event_record(
+        kind=kind,
+        subject_type="model",
+        subject=name,
+        message=f"{subject}: {what}",
+        actor=user,
+        data={"name": name, "version": version},
+    )

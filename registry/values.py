@@ -1,0 +1,94 @@
+"""What the registry answers: frozen values for pages, API and `deployments`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from workspaces.tracking_models import StoredModel, StoredVersion
+
+HIDDEN_TAGS = "mlflow."  # MLflow's own; shown nowhere, never edited
+
+
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that people set, by key."""
+    return {key: tags[key] for key in sorted(tags) if not key.startswith(HIDDEN_TAGS)}
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file of a version. `sha256` is "" until a service has been made from the version."""
+
+    path: str
+    size: int | None
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """One model version with everything that is known of it.
+
+    `input_example` can be POSTed to a scoring URI as it is. `problem` is a sentence when the
+    version's files could not be read or understood; then the facts are those that could.
+    """
+
+    name: str
+    version: str
+    store: str
+    run_id: str
+    source: str
+    created_at: datetime | None
+    updated_at: datetime | None
+    description: str
+    tags: dict[str, str]
+    aliases: tuple[str, ...]
+    status: str
+    registered_by: str
+    flavors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    signature: dict[str, Any] | None = None
+    requirements: list[str] = field(default_factory=list)
+    python_version: str = ""
+    mlflow_version: str = ""
+    input_example: dict[str, Any] | None = None
+    size_bytes: int | None = None
+    files: tuple[FileInfo, ...] = ()
+    sha256: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A registered model in a list, with the services that use any of its versions."""
+
+    model: StoredModel
+    services: list[str]
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version in a list, with the services that use it."""
+
+    version: StoredVersion
+    services: list[str]
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model that a run logged and that can be registered.
+
+    `path` is what registering takes; `model_id` is "" for models kept as run artifacts.
+    """
+
+    path: str
+    label: str
+    source: str
+    model_id: str
+    ready: bool
+    created_at: datetime | None

@@ -1,0 +1,59 @@
+"""Commands of the data plane: replica, gateway, check (and worker, started by a master)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from serving.contract import MAX_BODY_BYTES
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser of every command."""
+    top = argparse.ArgumentParser(prog="serving", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    replica = commands.add_parser("replica", help="run one replica: a master and its workers")
+    replica.add_argument("--dir", type=Path, required=True, help="folder that holds service.json")
+
+    worker = commands.add_parser("worker", help="one worker; only a master starts it")
+    worker.add_argument("--dir", type=Path, required=True)
+    for name in ("--index", "--socket-fd", "--report-fd", "--life-fd", "--master"):
+        worker.add_argument(name, type=int, required=True)
+    worker.add_argument("--late", action="store_true", help="accept only when the model is loaded")
+
+    gateway = commands.add_parser("gateway", help="run the gateway")
+    gateway.add_argument("--run-dir", type=Path, required=True, help="holds routes.json")
+    gateway.add_argument("--host", default="127.0.0.1")
+    gateway.add_argument("--port", type=int, required=True)
+    gateway.add_argument("--max-body-bytes", type=int, default=MAX_BODY_BYTES)
+
+    check = commands.add_parser("check", help="load a model, score its input example, print JSON")
+    check.add_argument("--model", type=Path, required=True, help="MLflow model folder")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code. Each imports only what it needs."""
+    args = parser().parse_args(argv)
+    if args.command == "replica":
+        from serving.master import run_replica
+
+        return run_replica(args.dir)
+    if args.command == "worker":
+        from serving.worker import WorkerFds, run_worker
+
+        fds = WorkerFds(args.socket_fd, args.report_fd, args.life_fd)
+        return run_worker(args.dir, args.index, fds, master=args.master, late=args.late)
+    if args.command == "gateway":
+        from serving.gateway import run_gateway
+
+        return run_gateway(args.run_dir, args.host, args.port, max_body_bytes=args.max_body_bytes)
+    from serving.check import run_check
+
+    return run_check(args.model)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

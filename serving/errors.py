@@ -1,0 +1,47 @@
+"""Errors a caller sees, in the shape of the caller's dialect."""
+
+from __future__ import annotations
+
+import json
+
+ERROR_CODES = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    404: "ENDPOINT_NOT_FOUND",
+    413: "REQUEST_LIMIT_EXCEEDED",
+    415: "BAD_REQUEST",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class ServingError(Exception):
+    """An answer other than 2xx; `mlflow` asks for MLflow's shape whatever the path."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+        self.mlflow = False
+
+
+def bad_input(message: str) -> ServingError:
+    """Return a 400 that says what is wrong with the input."""
+    return ServingError(400, message)
+
+
+def error_body(status: int, message: str, *, mlflow: bool) -> bytes:
+    """Return the JSON body: {error_code, message} for MLflow's dialect, else {message}."""
+    document = {"message": message}
+    if mlflow:
+        document = {"error_code": ERROR_CODES.get(status, "BAD_REQUEST"), "message": message}
+    return json.dumps(document).encode("ascii")
+
+
+def plain_reason(error: BaseException) -> str:
+    """Return an exception as one line, such as "ModuleNotFoundError: No module named 'x'"."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = type(error).__name__
+    return f"{name}: {lines[0]}"[:500] if lines else name

@@ -1,0 +1,45 @@
+"""runtime.json: what a master says of itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+from serving.contract import RECORD_FILE, ReplicaConfig, RuntimeRecord
+from serving.files import write_json
+
+
+class Recorder:
+    """Keeps the record and writes it when something in it changed."""
+
+    def __init__(self, folder: Path, config: ReplicaConfig) -> None:
+        self.path = folder / RECORD_FILE
+        self.record: RuntimeRecord = {
+            "phase": "starting",
+            "pid": os.getpid(),
+            "create_time": psutil.Process().create_time(),
+            "port": config["port"],
+            "digest": config["digest"],
+            "auth_version": 0,
+            "restarts": 0,
+            "exit_code": None,
+            "message": "",
+            "load_seconds": None,
+            "memory_mb": None,
+        }
+        self._written: RuntimeRecord | None = None
+
+    def write(self) -> None:
+        """Write the record if it differs from the file's."""
+        if self.record != self._written:
+            write_json(self.path, self.record)
+            self._written = self.record.copy()
+
+    def exited(self, code: int, message: str) -> None:
+        """Write the last record of this master."""
+        self.record["phase"] = "exited"
+        self.record["exit_code"] = code
+        self.record["message"] = message
+        self.write()

@@ -1,0 +1,74 @@
+"""The gateway's routes: read from routes.json, kept when a new file is broken."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from pathlib import Path
+
+from serving.contract import APPLIED_FILE, ROUTES_FILE, Backend, Route, RoutesDocument
+from serving.files import Stamp, read_json, stamp, write_json
+
+log = logging.getLogger("serving.routes")
+
+
+class RouteTable:
+    """The document in force, and the note that says which one it is."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = run_dir / ROUTES_FILE
+        self.applied_path = run_dir / APPLIED_FILE
+        self.version = 0
+        self.services: dict[str, Route] = {}
+        self._stamp: Stamp | None = None
+        self._noted = -1
+
+    def load(self) -> None:
+        """Apply routes.json if it changed; a broken or missing file changes nothing."""
+        found = stamp(self.path)
+        if found is not None and found != self._stamp:
+            self._stamp = found
+            try:
+                document = checked(read_json(self.path))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                log.error("routes.json is broken, the last routes stay: %s", error)  # noqa: TRY400
+            else:
+                self.services, self.version = document["services"], document["version"]
+
+    def note(self) -> None:
+        """Write gateway.json, once per version in force; raises OSError."""
+        if self.version != self._noted:
+            write_json(self.applied_path, {"version": self.version, "pid": os.getpid()})
+            self._noted = self.version
+
+    def backends(self, name: str) -> list[Backend]:
+        """Return the service's backends in the order to try them, drawn by weight.
+
+        Raises KeyError for an unknown service. A backend of weight 0 gets nothing.
+        """
+        backends = self.services[name]["backends"]
+        if len(backends) == 1:
+            return backends if backends[0]["weight"] > 0 else []
+        # Efraimidis and Spirakis: sorting by u^(1/w) draws without replacement by weight.
+        drawn = [
+            (random.random() ** (1 / backend["weight"]), place)  # noqa: S311
+            for place, backend in enumerate(backends)
+            if backend["weight"] > 0
+        ]
+        return [backends[place] for _, place in sorted(drawn, reverse=True)]
+
+
+def checked(document: RoutesDocument) -> RoutesDocument:
+    """Return the document; raises ValueError, KeyError or TypeError when it is not whole."""
+    if not isinstance(document["version"], int):
+        raise TypeError("version is not a number")
+    for name, route in document["services"].items():
+        if not isinstance(route["reason"], str):
+            raise TypeError(f"reason of {name!r} is not a text")
+        for backend in route["backends"]:
+            if not backend["url"].startswith(("http://", "https://")):
+                raise ValueError(f"backend of {name!r} has no http URL")
+            if backend["weight"] < 0:
+                raise ValueError(f"backend of {name!r} has a negative weight")
+    return document

@@ -1,0 +1,171 @@
+"""One worker process: uvicorn on the master's socket, the model in a thread.
+
+It never outlives its master: Linux is asked to end it with its parent, and everywhere it watches a
+pipe whose other end only the master holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from serving import contract, logs
+from serving.app import build
+from serving.contract import ReplicaConfig
+from serving.errors import plain_reason
+from serving.files import read_json
+from serving.service import Service
+
+log = logging.getLogger("serving.worker")
+
+PR_SET_PDEATHSIG = 1
+KEYS_EVERY = 0.3  # seconds; a changed key must be in force within one
+METRICS_EVERY = 1.0
+KEEP_ALIVE = 75  # seconds; longer than the gateway keeps its own idle connections
+
+
+class WorkerFds(NamedTuple):
+    """Descriptors inherited from the master."""
+
+    socket: int
+    report: int
+    life: int
+
+
+def run_worker(folder: Path, index: int, fds: WorkerFds, *, master: int, late: bool) -> int:
+    """Serve until told to stop; does not return, since a hanging model thread must not hold it."""
+    _end_with_master(master, fds.life)
+    for descriptor in fds:
+        os.set_inheritable(descriptor, False)
+    logs.setup()
+    reporter = Reporter(fds.report)
+    code = contract.EXIT_OK
+    try:
+        config: ReplicaConfig = read_json(folder / contract.CONFIG_FILE)
+        listener = socket.socket(fileno=fds.socket)
+        asyncio.run(_serve(folder, config, index, listener, reporter, late=late))
+    except BaseException as error:
+        log.exception("the worker ends")
+        reporter.send(failure=plain_reason(error))
+        code = contract.EXIT_LOAD_FAILED
+    _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End now, without waiting for the model's thread."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _end_with_master(master: int, life_fd: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != master:
+            os._exit(1)  # it died before the line above
+
+    def watch() -> None:
+        os.read(life_fd, 1)  # returns only at end of file: nobody writes
+        os._exit(1)
+
+    threading.Thread(target=watch, name="life", daemon=True).start()
+
+
+class Reporter:
+    """Tells the master, in JSON lines on a pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, **report: Any) -> None:
+        """Send one report; a master that is gone is no error, this process follows it."""
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, json.dumps(report).encode("ascii") + b"\n")
+
+
+async def _serve(
+    folder: Path,
+    config: ReplicaConfig,
+    index: int,
+    listener: socket.socket,
+    reporter: Reporter,
+    *,
+    late: bool,
+) -> None:
+    def on_stuck(message: str) -> None:
+        log.error("%s; this worker is replaced", message)
+        reporter.send(failure=message)
+        service.metrics.save()
+        _leave(1)
+
+    service = Service(folder, config, index, on_stuck)
+    server = uvicorn.Server(_settings(service, config))
+    # uvicorn raises the signal again once it has drained, for whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
+    loading = asyncio.create_task(_load(service, reporter, server))
+    upkeep = asyncio.create_task(_upkeep(service, reporter))
+    if late:
+        await asyncio.wait({loading})
+    await server.serve(sockets=[listener])
+    upkeep.cancel()
+    service.metrics.save()
+    if loading.done():
+        loading.result()
+
+
+def _settings(service: Service, config: ReplicaConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(service),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=int(config["scoring_timeout_ms"] / 1000) + 1,
+    )
+
+
+async def _load(service: Service, reporter: Reporter, server: uvicorn.Server) -> None:
+    try:
+        await service.load()
+    except BaseException:
+        server.should_exit = True
+        raise
+    # The model stays for ever: do not let the collector walk over it again and again.
+    gc.collect()
+    gc.freeze()
+    reporter.send(load_seconds=service.load_seconds, auth_version=service.keys.version)
+
+
+async def _upkeep(service: Service, reporter: Reporter) -> None:
+    loop = asyncio.get_running_loop()
+    saved = loop.time()
+    while True:
+        if service.keys.refresh():
+            reporter.send(auth_version=service.keys.version)
+        if loop.time() - saved > METRICS_EVERY:
+            saved = loop.time()
+            with contextlib.suppress(OSError):  # a full disk must not end the service
+                service.metrics.save()
+        await asyncio.sleep(KEYS_EVERY)

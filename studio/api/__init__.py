@@ -1,0 +1,1 @@
+"""Frame of the REST API: URLs, errors, paging."""

@@ -1,0 +1,1 @@
+"""Experiments, runs, metrics and artifacts: pages and API."""

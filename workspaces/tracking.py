@@ -1,0 +1,310 @@
+"""The one gateway to MLflow for experiments, runs and metrics.
+
+Functions answer the frozen values of `workspaces.tracking_values` and raise only
+`workspaces.errors`: Unavailable (MLflow does not answer), NotFound, Invalid. Safe in threads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from workspaces.errors import Invalid, NotFound
+from workspaces.tracking_stores import (
+    artifact_repository,
+    mlflow_errors,
+    store_id,
+    stores,
+    warm,
+)
+from workspaces.tracking_values import (
+    Activity,
+    Experiment,
+    History,
+    Page,
+    Point,
+    Run,
+    experiment_value,
+    measured,
+    moment,
+    run_value,
+)
+
+__all__ = [
+    "activity_is_cheap",
+    "artifact_repository",
+    "experiment_get",
+    "experiment_name",
+    "experiments_activity",
+    "experiments_search",
+    "metric_history",
+    "metric_keys",
+    "ping",
+    "run_get",
+    "runs_recent",
+    "runs_search",
+    "store_id",
+    "stores",
+    "warm",
+]
+
+LONGEST_FILTER = 5_000
+MOST_POINTS = 200_000  # of one metric held in memory at once
+POINTS_PER_CALL = 25_000  # MLflow's own limit over HTTP
+HISTORY_BUDGET_S = 4.0
+NAMES_KEPT_S = 60.0
+RECENT_EXPERIMENTS = 500
+
+_names: dict[tuple[str, str], tuple[float, str]] = {}
+_names_lock = threading.Lock()
+
+
+def ping() -> float:
+    """Asks the store for one experiment.
+
+    Returns: seconds it took.
+    Raises: Unavailable.
+    """
+    started = time.monotonic()
+    experiments_search(limit=1)
+    return time.monotonic() - started
+
+
+def experiments_search(
+    *, text: str = "", page_token: str = "", order: str = "last_update_time DESC", limit: int = 50
+) -> Page[Experiment]:
+    """Active experiments whose name contains `text`, whatever its case.
+
+    Args:
+        order: MLflow's words: "name ASC", "creation_time DESC", "last_update_time DESC".
+    Raises:
+        Invalid: on "order" or "page"; Unavailable.
+    """
+    from mlflow.entities import ViewType
+
+    store, _registry = stores()
+    with mlflow_errors(field="page"):
+        found = store.search_experiments(
+            view_type=ViewType.ACTIVE_ONLY,
+            max_results=limit,
+            filter_string=_name_filter(text) or None,
+            order_by=[order],
+            page_token=page_token or None,
+        )
+    return Page(tuple(experiment_value(row) for row in found), _token(found))
+
+
+def _name_filter(text: str) -> str:
+    """ILIKE over the name; what MLflow cannot quote becomes "any one character"."""
+    clean = "".join("_" if char in "'\\" else char for char in text.strip() if char.isprintable())
+    return f"name ILIKE '%{clean[:200]}%'" if clean else ""
+
+
+def experiment_get(experiment_id: str) -> Experiment:
+    """One experiment, a deleted one as well. Raises NotFound, Unavailable."""
+    store, _registry = stores()
+    if not experiment_id.isdigit() and not settings.SLIPWAY.tracking_is_remote:
+        raise NotFound(_("This experiment does not exist."))
+    try:
+        with mlflow_errors(subject=_("This experiment")):
+            value = experiment_value(store.get_experiment(experiment_id))
+    except Invalid as error:  # an id that no experiment can have
+        raise NotFound(_("This experiment does not exist.")) from error
+    _remember(value)
+    return value
+
+
+def experiment_name(experiment_id: str) -> str:
+    """The name for breadcrumbs; remembered for a minute, so that a page needs no second call."""
+    with _names_lock:
+        kept = _names.get((store_id(), experiment_id))
+    if kept and time.monotonic() - kept[0] < NAMES_KEPT_S:
+        return kept[1]
+    return experiment_get(experiment_id).name
+
+
+def _remember(experiment: Experiment) -> None:
+    with _names_lock:
+        if len(_names) > 10_000:
+            _names.clear()
+        _names[(store_id(), experiment.id)] = (time.monotonic(), experiment.name)
+
+
+def activity_is_cheap() -> bool:
+    """Whether `experiments_activity` is one query; if not, a page loads it afterwards."""
+    return not settings.SLIPWAY.tracking_is_remote
+
+
+def experiments_activity(ids: Iterable[str]) -> dict[str, Activity]:
+    """Run counts and last starts. Over HTTP one call per experiment, and no counts."""
+    wanted = list(ids)
+    store, _registry = stores()
+    with mlflow_errors():
+        if activity_is_cheap():
+            return _activity_from_database(store, wanted)
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return dict(zip(wanted, pool.map(_last_run, wanted), strict=True))
+
+
+def _activity_from_database(store: Any, ids: list[str]) -> dict[str, Activity]:
+    from mlflow.store.tracking.dbmodels.models import SqlRun
+    from sqlalchemy import func, select
+
+    query = (
+        select(SqlRun.experiment_id, func.count(), func.max(SqlRun.start_time))
+        .where(SqlRun.experiment_id.in_([int(i) for i in ids]))
+        .where(SqlRun.lifecycle_stage == "active")
+        .group_by(SqlRun.experiment_id)
+    )
+    with store.ManagedSessionMaker() as session:
+        rows = session.execute(query).all()
+    found = {str(row[0]): Activity(row[1], moment(row[2])) for row in rows}
+    return {i: found.get(i, Activity(0, None)) for i in ids}
+
+
+def _last_run(experiment_id: str) -> Activity:
+    page = runs_search(experiment_ids=[experiment_id], order_by=["start_time DESC"], limit=1)
+    return Activity(None, page.items[0].started_at if page.items else None)
+
+
+def runs_search(
+    *,
+    experiment_ids: Sequence[str],
+    filter: str = "",
+    order_by: Sequence[str] = (),
+    page_token: str = "",
+    limit: int = 50,
+) -> Page[Run]:
+    """Active runs of experiments, in MLflow's filter and order syntax.
+
+    Raises:
+        Invalid: on "filter", with MLflow's message, or on "page"; Unavailable.
+    """
+    from mlflow.entities import ViewType
+
+    if len(filter) > LONGEST_FILTER:
+        text = _("The filter is longer than %(limit)s characters.") % {"limit": LONGEST_FILTER}
+        raise Invalid(text, fields={"filter": [text]})
+    if "\x00" in filter + page_token:
+        text = _("A NUL character cannot be searched for.")
+        raise Invalid(text, fields={"filter": [text]})
+    if not _known_token(page_token):
+        text = _("This page of the list cannot be found. Start again at the first one.")
+        raise Invalid(text, fields={"page": [text]})
+    store, _registry = stores()
+    with mlflow_errors(field="filter"):
+        found = store.search_runs(
+            list(experiment_ids),
+            filter,
+            ViewType.ACTIVE_ONLY,
+            limit,
+            list(order_by) or None,
+            page_token or None,
+        )
+        return Page(tuple(run_value(row) for row in found), _token(found))
+
+
+def _known_token(token: str) -> bool:
+    """Whether MLflow can read a page token; it does not blame the token when it cannot."""
+    if not token or settings.SLIPWAY.tracking_is_remote:
+        return True
+    from mlflow.utils.search_utils import SearchUtils
+
+    try:
+        return 0 <= int(SearchUtils.parse_start_offset_from_page_token(token)) < 2**31
+    except Exception:  # any failure means that it is not a token
+        return False
+
+
+def _token(found: Any) -> str:
+    token = found.token or ""
+    return token.decode() if isinstance(token, bytes) else str(token)
+
+
+def run_get(run_id: str) -> Run:
+    """One run with its latest metrics. Raises NotFound, Unavailable."""
+    store, _registry = stores()
+    try:
+        with mlflow_errors(subject=_("This run")):
+            return run_value(store.get_run(run_id))
+    except Invalid as error:  # an id that no run can have
+        raise NotFound(_("This run does not exist.")) from error
+
+
+def runs_recent(limit: int = 5) -> tuple[Run, ...]:
+    """The runs that started last, in any active experiment."""
+    recent = experiments_search(limit=RECENT_EXPERIMENTS).items
+    if not recent:
+        return ()
+    for experiment in recent:
+        _remember(experiment)
+    page = runs_search(
+        experiment_ids=[row.id for row in recent], order_by=["start_time DESC"], limit=limit
+    )
+    return page.items
+
+
+def metric_keys(run_id: str) -> tuple[str, ...]:
+    """Names of the metrics a run has logged, sorted."""
+    return tuple(run_get(run_id).metrics)
+
+
+def metric_history(run_id: str, key: str, *, most: int = MOST_POINTS) -> History:
+    """The values of one metric by step, then time; no more than `most`.
+
+    Raises:
+        NotFound: the run does not exist. A metric without values is an empty history.
+    """
+    store, _registry = stores()
+    try:
+        with mlflow_errors(subject=_("This run")):
+            if settings.SLIPWAY.tracking_is_remote:
+                points, complete = _history_over_http(store, run_id, key, most)
+            else:
+                points, complete = _history_from_database(store, run_id, key, most)
+    except Invalid as error:
+        raise NotFound(_("This run does not exist.")) from error
+    return History(key, tuple(points), complete)
+
+
+def _history_from_database(
+    store: Any, run_id: str, key: str, most: int
+) -> tuple[list[Point], bool]:
+    """Plain columns: MLflow's entities take five times as long for the same rows."""
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
+
+    query = (
+        select(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value, SqlMetric.is_nan)
+        .where(SqlMetric.run_uuid == run_id, SqlMetric.key == key)
+        .order_by(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value)
+        .limit(most + 1)
+    )
+    with store.ManagedSessionMaker() as session:
+        store._validate_run_accessible(session, run_id)
+        rows = session.execute(query).all()
+    nan = float("nan")
+    points = [Point(step, at, nan if bad else measured(value)) for step, at, value, bad in rows]
+    return points[:most], len(points) <= most
+
+
+def _history_over_http(store: Any, run_id: str, key: str, most: int) -> tuple[list[Point], bool]:
+    """Pages of MLflow's answer until all is there, `most` is reached or the time is over."""
+    deadline = time.monotonic() + HISTORY_BUDGET_S
+    points: list[Point] = []
+    token: str | None = None
+    while True:
+        size = min(POINTS_PER_CALL, most - len(points))
+        page = store.get_metric_history(run_id, key, max_results=size, page_token=token)
+        points += [Point(row.step, row.timestamp, measured(row.value)) for row in page]
+        token = page.token or None
+        if token is None or len(points) >= most or time.monotonic() > deadline:
+            break
+    points.sort(key=lambda point: (point.step, point.at_ms))
+    return points, token is None
