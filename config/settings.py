@@ -18,7 +18,7 @@ ASSET_ROOT = BUNDLED if BUNDLED.is_dir() else SOURCE_ROOT
 DEBUG = SLIPWAY.debug
 SECRET_KEY = SLIPWAY.secret_key or read_or_make_secret_key(DATA.secret_key)
 
-# --- names this studio answers to ----------------------------------------------------------------
+# --- names this studio answers to ---------------------------------------------------------------
 _public = urlsplit(SLIPWAY.public_url) if SLIPWAY.public_url else None
 ALLOWED_HOSTS = [
     *SLIPWAY.allowed_hosts,
@@ -118,7 +118,7 @@ TEMPLATES = [
 ]
 COTTON_DIR = "cotton"
 
-# --- database --------------------------------------------------------------------------------------
+# --- database -----------------------------------------------------------------------------------
 _database = dict(dj_database_url.parse(SLIPWAY.database_url, conn_max_age=60))
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     # measured: without IMMEDIATE two thirds of concurrent read-then-write transactions fail
@@ -133,7 +133,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- sign-in -----------------------------------------------------------------------------------------
+# --- sign-in ------------------------------------------------------------------------------------
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studio:home"
 LOGOUT_REDIRECT_URL = "login"
@@ -144,7 +144,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-# --- languages, time, files ----------------------------------------------------------------------
+# --- languages, time, files ---------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [ASSET_ROOT / "locale"]
@@ -161,7 +161,7 @@ WHITENOISE_MANIFEST_STRICT = False
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
-# --- background work -------------------------------------------------------------------------------
+# --- background work ----------------------------------------------------------------------------
 _redis_socket = DATA.socket("redis")
 CELERY_BROKER_URL = SLIPWAY.redis_url or f"redis+socket://{_redis_socket}"
 CELERY_TASK_IGNORE_RESULT = True
@@ -181,7 +181,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "control"
-CELERY_TASK_ROUTES = {"deployments.tasks.run_steps": {"queue": "steps"}}
+CELERY_TASK_ROUTES = {
+    "deployments.tasks.run_steps": {"queue": "steps"},
+    "studio.tasks.demo": {"queue": "steps"},
+}
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "deployments.tasks.tick",
@@ -197,7 +200,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA.run / "beat-schedule")
 
-# --- API ---------------------------------------------------------------------------------------------
+# --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "workspaces.authentication.BearerTokenAuthentication",
@@ -236,5 +239,9 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "alembic": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # two lines for every tick of beat would drown the rest
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }

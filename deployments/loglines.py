@@ -85,3 +85,15 @@ def at_least(lines: Iterator[Line], level: str) -> list[Line]:
     """The lines of this level and above; headings stay."""
     least = RANK.get(level.upper(), 0)
     return [line for line in lines if line.is_heading or RANK[line.level] >= least]
+
+
+def shown(line: Line) -> str:
+    """The line as people read it; the words WARNING and ERROR carry its colour."""
+    if line.is_heading:
+        return f"── {line.text} ──"
+    level = f"{line.level} " if line.level in {"WARNING", "ERROR"} else ""
+    if level and line.level in line.text[:20].upper():
+        level = ""
+    if line.text.startswith((" ", "\t")):  # a continued line: the one above carries its level
+        return f"{line.time}  {line.text}" if line.time else line.text
+    return f"{line.time}  {level}{line.text}" if line.time else f"{level}{line.text}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
@@ -41,7 +41,7 @@ class Look:
     """What one step found out."""
 
     seen: Observation | None = None
-    probe: Probe = Probe()
+    probe: Probe = field(default_factory=Probe)
     digest: str = ""
     leftovers: bool = False
     unreachable: str = ""
@@ -84,7 +84,7 @@ def step(service_id: int) -> bool:
 
 
 def _step(service: Service, lease: str) -> None:
-    operation = service.operations.filter(status=OperationStatus.RUNNING).first()
+    operation = _open_operation(service)
     if _settle(service, operation):
         return  # what is wanted has changed: look anew at once
     driver = driver_for(service.target)
@@ -96,11 +96,20 @@ def _step(service: Service, lease: str) -> None:
             _take_down(service, operation, driver, look)
     except TargetUnreachable as error:
         look.seen, look.unreachable = None, str(error)
-    if Service.objects.filter(pk=service.pk).exists():
-        _write(service, lease, look)
+    now = Service.objects.select_related("target", "wanted", "active").filter(pk=service.pk).first()
+    if now is None:
+        return
+    # an operation that ended in this very step decides first what is wanted from now on
+    if operation is not None and _settle(now, _open_operation(now)):
+        return
+    _write(service, lease, look)
 
 
-# --- what ended operations mean for the service ---------------------------------------------------
+def _open_operation(service: Service) -> Operation | None:
+    return service.operations.filter(status=OperationStatus.RUNNING).first()
+
+
+# --- what ended operations mean for the service -------------------------------------------------
 
 
 def _settle(service: Service, operation: Operation | None) -> bool:
@@ -161,7 +170,7 @@ def _change(service: Service, **values: object) -> bool:
     return bool(changed)
 
 
-# --- towards running --------------------------------------------------------------------------------
+# --- towards running ----------------------------------------------------------------------------
 
 
 def _bring_up(service: Service, operation: Operation | None, driver: Driver, look: Look) -> None:
@@ -201,10 +210,11 @@ def _remove_others(
     if not others or not routes.is_applied(routes.publish()):
         look.leftovers = bool(others)
         return
-    look.leftovers = not all([take_down(service, revision, driver) for revision in others])
+    gone = [take_down(service, revision, driver) for revision in others]
+    look.leftovers = not all(gone)
 
 
-# --- towards stopped or deleted ----------------------------------------------------------------------
+# --- towards stopped or deleted -----------------------------------------------------------------
 
 
 def _take_down(service: Service, operation: Operation | None, driver: Driver, look: Look) -> None:
@@ -233,7 +243,7 @@ def _traffic_has_left(operation: Operation | None) -> bool:
     return waited > ROUTE_WAIT_SECONDS
 
 
-# --- writing what was found --------------------------------------------------------------------------
+# --- writing what was found ---------------------------------------------------------------------
 
 
 def _facts(service: Service, look: Look) -> Facts:

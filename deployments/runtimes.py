@@ -6,7 +6,6 @@ It is appended last to a service's `sys.path`, so the model's own packages alway
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -70,4 +69,4 @@ def install(builder: Builder, runtimes: Path, python: Python) -> Path:
 def _open_to_all(folder: Path) -> None:
     for path in folder.rglob("*"):
         if not path.is_symlink():
-            os.chmod(path, 0o755 if path.is_dir() else 0o644)
+            path.chmod(0o755 if path.is_dir() else 0o644)

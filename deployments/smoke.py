@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx
 from django.utils.translation import gettext as _
@@ -12,7 +13,6 @@ from deployments import configuration, keys
 from deployments.instances import instance_name, replica_folder
 from deployments.models import Revision, Service
 from deployments.targets import driver_for
-from registry import selectors
 from serving.contract import INVOCATIONS_PATH, STUDIO_HEADER
 
 MAX_SHOWN = 2000  # characters of an answer in the log
@@ -22,7 +22,12 @@ class SmokeFailed(Exception):
     """The endpoint did not give an answer with status 200; the message says what it gave."""
 
 
-def smoke_test(service: Service, revision: Revision, log: Callable[[str], None]) -> str:
+def smoke_test(
+    service: Service,
+    revision: Revision,
+    example: Mapping[str, Any] | None,
+    log: Callable[[str], None],
+) -> str:
     """POST the input example; returns a note when there is none.
 
     Raises:
@@ -33,7 +38,6 @@ def smoke_test(service: Service, revision: Revision, log: Callable[[str], None])
     seen = driver.observe(name, replica_folder(service.name, revision.number))
     if not seen.endpoint:
         return _("The target gives no address that the studio could ask.")
-    example = selectors.version_get(revision.model_name, revision.model_version).input_example
     if example is None:
         note = _("The model has no input example; only its health was checked.")
         log(note)

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deployments import environments, images, oplog, pythons, runtimes, smoke
+from deployments import oplog
 from deployments.choices import LONG_STEPS, OperationStatus, StepName, StepState
 from deployments.drivers.base import DriverError, TargetUnreachable
-from deployments.models import Operation, Revision, Service, Step
+from deployments.models import Operation, Service, Step
 from deployments.operations import (
     current_step,
     operation_end,
@@ -32,40 +29,14 @@ from deployments.operations import (
     step_start,
 )
 from deployments.processes import Cancelled
-from deployments.targets import driver_for
+from deployments.step_handlers import HANDLERS, StepFailed, Work
 from deployments.wake import wake
-from registry import files, selectors
-from registry.services import VersionInfo
 from workspaces.errors import Problem, Unavailable
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 1.0
 STALE_SECONDS = 10.0
-
-
-class StepFailed(Exception):
-    """The step cannot succeed for this revision; the message is for the service page."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One claimed step with what its handler needs."""
-
-    operation: Operation
-    step: Step
-    revision: Revision
-    log: Callable[[str], None]
-    cancelled: Callable[[], bool]
-
-    def builder(self) -> environments.Builder:
-        return environments.Builder(
-            root=settings.DATA.environments,
-            tmp=settings.DATA.tmp,
-            user=settings.SLIPWAY.service_user,
-            log=self.log,
-            cancelled=self.cancelled,
-        )
 
 
 def run_steps(operation_id: str) -> None:
@@ -137,22 +108,14 @@ def _heartbeat(step: Step) -> Iterator[None]:
 def _run(work: Work) -> bool:
     """Run one claimed step; True when it succeeded and the next may follow."""
     try:
-        _check_disk()
-        message = _HANDLERS[StepName(work.step.name)](work)
-    except (Cancelled, images.BuildCancelled):
+        message = HANDLERS[StepName(work.step.name)](work)
+    except Cancelled:
         work.log(_("Cancelled."))
         return False
     except (TargetUnreachable, Unavailable) as error:
         _later(work, str(error))
         return False
-    except (
-        StepFailed,
-        smoke.SmokeFailed,
-        images.ImageFailed,
-        environments.EnvironmentFailed,
-        DriverError,
-        Problem,
-    ) as error:
+    except (StepFailed, DriverError, Problem) as error:
         _fail(work, str(error))
         return False
     except Exception:
@@ -165,15 +128,6 @@ def _run(work: Work) -> bool:
     return step_end(work.step, StepState.SUCCEEDED, message)
 
 
-def _check_disk() -> None:
-    free = shutil.disk_usage(settings.DATA.root).free
-    if free < settings.SLIPWAY.min_free_bytes:
-        raise StepFailed(
-            _("Only %(free)s MB of disk are free; free some space and try again.")
-            % {"free": free // (1024 * 1024)}
-        )
-
-
 def _later(work: Work, message: str) -> None:
     """An engine is away: the step waits, reconcile queues it again."""
     work.log(message)
@@ -184,119 +138,3 @@ def _fail(work: Work, message: str) -> None:
     work.log(message)
     if not work.cancelled():
         operation_end(work.operation, OperationStatus.FAILED, message)
-
-
-def _version(revision: Revision) -> VersionInfo:
-    return selectors.version_get(revision.model_name, revision.model_version)
-
-
-def copy_model(work: Work) -> str:
-    """Copy the model's files read-only to models/<sha256>/; the revision runs from there alone."""
-    revision = work.revision
-    if revision.model_sha256 and (settings.DATA.models / revision.model_sha256).is_dir():
-        work.log("The model's files are in place.")
-        return ""
-    work.log(f"Copying {revision.model_uri}")
-    sha256 = files.version_materialize(
-        name=revision.model_name,
-        version=revision.model_version,
-        destination_root=settings.DATA.models,
-    )
-    Revision.objects.filter(pk=revision.pk).update(model_sha256=sha256)
-    revision.model_sha256 = sha256
-    work.log(f"sha256 {sha256}")
-    return ""
-
-
-def prepare_environment(work: Work) -> str:
-    """Resolve the requirements and, on a target without images, build the environment."""
-    revision = work.revision
-    version = _version(revision)
-    if driver_for(work.operation.service.target).builds_image:  # type: ignore[union-attr]
-        return _prepare_for_image(work, version)
-    builder = work.builder()
-    environments.folder_ready(builder.root, builder.user)
-    environments.folder_ready(builder.tmp, builder.user)
-    python = _python(version.python_version)
-    lock = environments.resolve(builder, _requirements(version), python.minor)
-    folder = environments.build(builder, lock, python)
-    runtimes.install(builder, settings.DATA.runtimes, python)
-    _keep(revision, python=python.minor, environment_hash=folder.name)
-    return ""
-
-
-def _prepare_for_image(work: Work, version: VersionInfo) -> str:
-    builder = work.builder()
-    environments.folder_ready(builder.root, builder.user)
-    environments.folder_ready(builder.tmp, builder.user)
-    wanted = version.python_version or pythons.own_minor()
-    found = images.base_image_python(settings.SLIPWAY.base_image)
-    if found != wanted:
-        raise StepFailed(
-            _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
-            % {"wanted": wanted, "image": settings.SLIPWAY.base_image, "found": found}
-        )
-    lock = environments.resolve(builder, _requirements(version), found)
-    digest = environments.environment_hash(lock, found)
-    _keep(work.revision, python=found, environment_hash=digest)
-    (builder.root / "locks" / f"{digest}.lock.txt").write_text(lock, encoding="utf-8")
-    return ""
-
-
-def _keep(revision: Revision, **values: str) -> None:
-    Revision.objects.filter(pk=revision.pk).update(**values)
-    for name, value in values.items():
-        setattr(revision, name, value)
-
-
-def _requirements(version: VersionInfo) -> list[str]:
-    if not version.requirements:
-        raise StepFailed(_("The model lists no requirements; log it again with pip_requirements."))
-    return version.requirements
-
-
-def _python(minor: str) -> pythons.Python:
-    found = pythons.available(settings.SLIPWAY.service_user)
-    wanted = minor or pythons.own_minor()
-    if wanted not in found:
-        raise StepFailed(
-            _("The model needs Python %(wanted)s; this machine has %(found)s. Install it, or log ")
-            % {"wanted": wanted, "found": ", ".join(sorted(found)) or _("none")}
-            + _("the model with one of those.")
-        )
-    return found[wanted]
-
-
-def build_image(work: Work) -> str:
-    """Build the service's image: base, environment (reused by hash), runtime, model."""
-    revision = work.revision
-    lock_file = settings.DATA.environments / "locks" / f"{revision.environment_hash}.lock.txt"
-    common = {"log": work.log, "cancelled": work.cancelled}
-    environment = images.environment_image(
-        base_image=settings.SLIPWAY.base_image,
-        lock_text=lock_file.read_text(encoding="utf-8"),
-        env_hash=revision.environment_hash,
-        **common,
-    )
-    image = images.service_image(
-        environment_image=environment,
-        model_dir=settings.DATA.models / revision.model_sha256,
-        model_sha256=revision.model_sha256,
-        node=settings.DATA.node_id,
-        **common,
-    )
-    _keep(revision, image=image)
-    return ""
-
-
-def smoke_test(work: Work) -> str:
-    """Score the model's own input example through the new revision's endpoint."""
-    return smoke.smoke_test(work.operation.service, work.revision, work.log)  # type: ignore[arg-type]
-
-
-_HANDLERS: dict[StepName, Callable[[Work], str]] = {
-    StepName.COPY_MODEL: copy_model,
-    StepName.PREPARE_ENVIRONMENT: prepare_environment,
-    StepName.BUILD_IMAGE: build_image,
-    StepName.SMOKE_TEST: smoke_test,
-}

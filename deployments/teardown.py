@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from deployments import images, oplog, routes
 from deployments.choices import OperationStatus, StepName, StepState
 from deployments.drivers.base import Driver
+from deployments.drivers.docker import DockerDriver
 from deployments.models import Operation, Revision, Service
 from deployments.operations import operation_end, step_end
 from deployments.progress import advance, begin
@@ -37,9 +38,10 @@ def clean_up(service: Service, operation: Operation | None, driver: Driver) -> N
     shutil.rmtree(settings.DATA.services / service.name, ignore_errors=True)
     name = service.name
     Service.objects.filter(pk=service.pk).delete()
-    for tag in tags:
-        if not Revision.objects.filter(image=tag).exists():
-            images.image_remove(tag)
+    if isinstance(driver, DockerDriver):
+        for tag in tags:
+            if not Revision.objects.filter(image=tag).exists():
+                images.image_remove(driver, tag)
     routes.publish()
     event_record(
         kind="service.deleted", subject_type="service", subject=name, message=f"{name} was deleted"

@@ -1,6 +1,63 @@
 """Pages of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from deployments.views import actions, deploy, logs, operations, scoring, services, targets
 
 app_name = "deployments"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("deploy/", deploy.deploy, name="deploy"),
+    path("deploy/preflight/", deploy.deploy_preflight, name="deploy-preflight"),
+    path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
+    path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),
+    path("services/", services.services_list, name="services"),
+    path("services/<slug:name>/", services.service_page, name="service"),
+    path("services/<slug:name>/live/", services.service_live, name="service-live"),
+    *(
+        path(
+            f"services/<slug:name>/{verb}/",
+            actions.service_act,
+            {"verb": verb},
+            name=f"service-{verb}",
+        )
+        for verb in actions.VERBS
+    ),
+    path("services/<slug:name>/keys/", actions.service_keys, name="service-keys"),
+    path(
+        "services/<slug:name>/keys/regenerate/",
+        actions.service_key_regenerate,
+        name="service-key-regenerate",
+    ),
+    path("services/<slug:name>/snippets/", actions.service_consume_keys, name="service-snippets"),
+    path("services/<slug:name>/score/", scoring.service_score, name="service-score"),
+    path("services/<slug:name>/editor/", scoring.service_test_editor, name="service-editor"),
+    path("services/<slug:name>/log/", logs.service_log, name="service-log"),
+    path(
+        "services/<slug:name>/log/download/",
+        logs.service_log_download,
+        name="service-log-download",
+    ),
+    path("services/<slug:name>/<slug:tab>/", services.service_page, name="service-tab"),
+    path("operations/<uuid:operation_id>/", operations.operation_page, name="operation"),
+    path("operations/<uuid:operation_id>/live/", operations.operation_live, name="operation-live"),
+    path(
+        "operations/<uuid:operation_id>/cancel/", actions.operation_cancel, name="operation-cancel"
+    ),
+    path("operations/<uuid:operation_id>/retry/", actions.operation_retry, name="operation-retry"),
+    path("operations/<uuid:operation_id>/log/", logs.operation_log, name="operation-log"),
+    path(
+        "operations/<uuid:operation_id>/log/download/",
+        logs.operation_log_download,
+        name="operation-log-download",
+    ),
+    path(
+        "operations/<uuid:operation_id>/steps/<int:position>/", logs.step_panel, name="step-panel"
+    ),
+    path(
+        "operations/<uuid:operation_id>/steps/<int:position>/log/", logs.step_log, name="step-log"
+    ),
+    path("targets/", targets.targets_list, name="targets"),
+    path("targets/<str:name>/", targets.target_page, name="target"),
+    path("targets/<str:name>/check/", targets.target_check, name="target-check"),
+    path("admin/operations/", operations.operations_page, name="operations"),
+]

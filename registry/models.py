@@ -9,7 +9,7 @@ class VersionRecord(models.Model):
     store = models.CharField(max_length=64)  # tracking.store_id()
     name = models.CharField(max_length=512)
     version = models.CharField(max_length=32)
-    # MLflow gives the number of a deleted newest version to the next one: which of them is meant
+    # a model that is deleted and made again starts at version 1: which of the two is meant
     identity = models.CharField(max_length=64, blank=True)
     facts = models.JSONField(default=dict)  # registry.facts.Facts, read once from the files
     manifest = models.JSONField(default=list)  # [{"path", "size", "sha256"}]

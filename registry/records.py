@@ -9,7 +9,7 @@ from registry.models import VersionRecord
 from workspaces.tracking_models import StoredVersion
 from workspaces.tracking_stores import store_id
 
-# what a row forgets when its number was given to another version
+# what a row forgets when the model was deleted and made again under the same name
 _FORGOTTEN: dict[str, Any] = {
     "facts": {},
     "manifest": [],

@@ -15,6 +15,7 @@ from workspaces import tracking, tracking_artifacts, tracking_models
 from workspaces.errors import Problem
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_models import StoredModel, StoredVersion
+from workspaces.tracking_stores import store_id
 from workspaces.tracking_values import Page, Run
 
 MAX_NAME = 255
@@ -33,28 +34,44 @@ def model_get(name: str) -> StoredModel:
     return tracking_models.model_get(name)
 
 
-def versions_list(name: str, page_token: str = "") -> Page[VersionRow]:
-    """Versions of a model, the highest first, with their services. Raises: NotFound."""
+def versions_page(name: str, page_token: str = "") -> Page[VersionRow]:
+    """One page of a model's versions, the highest first, with their services. Raises: NotFound."""
     page = tracking_models.versions_search(name, page_token=page_token)
     services = uses_of_model(name)
     rows = tuple(VersionRow(item, services.get(item.version, [])) for item in page.items)
     return Page(rows, page.next_token)
 
 
-def version_get(name: str, version: str) -> VersionInfo:
+def versions_list(name: str, limit: int = 200) -> list[StoredVersion]:
+    """The newest versions of a model, the highest first, for choosing one. Raises: NotFound."""
+    return list(tracking_models.versions_search(name, max_results=limit).items)
+
+
+def measured_memory_mb(name: str, version: str) -> float | None:
+    """Peak memory of a process with this version loaded, in MB; None when never measured."""
+    if "\x00" in name + version:
+        return None
+    rows = VersionRecord.objects.filter(store=store_id(), name=name, version=version)
+    return rows.values_list("memory_mb", flat=True).first()
+
+
+def version_get(name: str, version: str, *, read_files: bool = True) -> VersionInfo:
     """One version with the facts of its files.
 
     The files are read once and the facts kept; a file that cannot be read or understood is told
     in `problem`, never raised.
 
+    Args:
+        read_files: False answers with the facts only when they are kept already (`is_read`).
     Raises:
         NotFound: there is no such version.
         Unavailable: MLflow does not answer.
     """
     stored = tracking_models.version_get(name, version)
     record = record_of(stored)
-    facts = record.facts or _facts_of(stored, record)
-    return _info(stored, record, facts)
+    if record.facts or read_files:
+        return _info(stored, record, record.facts or _facts_of(stored, record))
+    return _info(stored, record, {**vars(Facts()), "files": []}, is_read=False)
 
 
 def _facts_of(stored: StoredVersion, record: VersionRecord) -> dict[str, Any]:
@@ -72,7 +89,9 @@ def _facts_of(stored: StoredVersion, record: VersionRecord) -> dict[str, Any]:
     return found
 
 
-def _info(stored: StoredVersion, record: VersionRecord, facts: dict[str, Any]) -> VersionInfo:
+def _info(
+    stored: StoredVersion, record: VersionRecord, facts: dict[str, Any], *, is_read: bool = True
+) -> VersionInfo:
     files = tuple(FileInfo(**item) for item in record.manifest or facts["files"])
     sizes = [item.size for item in files]
     known = {name: facts[name] for name in Facts.__dataclass_fields__}
@@ -93,6 +112,7 @@ def _info(stored: StoredVersion, record: VersionRecord, facts: dict[str, Any]) -
         files=files,
         sha256=record.sha256,
         properties=record.properties,
+        is_read=is_read,
         **known,
     )
 

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from registry import rules, selectors
 from registry.records import record_of, record_write, records_forget
 from registry.uses import uses_of, uses_of_model
-from registry.values import ModelChoice, VersionInfo, own_tags
+from registry.values import ModelChoice, own_tags
+from registry.values import VersionInfo as VersionInfo  # deployments names it from here
 from workspaces import tracking, tracking_models
 from workspaces.errors import Conflict, Invalid
 from workspaces.events import event_record

@@ -57,6 +57,7 @@ class VersionInfo:
     sha256: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    is_read: bool = True  # False: the files were not looked at yet
 
     @property
     def uri(self) -> str:

@@ -41,7 +41,12 @@ def error_body(status: int, message: str, *, mlflow: bool) -> bytes:
 
 
 def plain_reason(error: BaseException) -> str:
-    """Return an exception as one line, such as "ModuleNotFoundError: No module named 'x'"."""
+    """Return what first went wrong as one line: "ModuleNotFoundError: No module named 'x'".
+
+    That is the innermost cause: MLflow wraps what a model's code raises.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     name = type(error).__name__
     return f"{name}: {lines[0]}"[:500] if lines else name

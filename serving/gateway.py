@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import signal
@@ -155,7 +156,7 @@ class Gateway:
         try:
             backends = self.table.backends(name)
         except KeyError:
-            text = f"There is no service {name!r}."
+            text = f"There is no service {name[:100]!r}."
             raise GatewayError(404, "ServiceNotFound", text) from None
         if not backends:
             reason = self.table.services[name]["reason"] or "The service is not running."
@@ -275,11 +276,13 @@ def run_gateway(
 ) -> int:
     """Serve until SIGTERM or SIGINT, then drain; returns contract.EXIT_OK or EXIT_PORT_TAKEN."""
     logs.setup()
+    # What a stranger sends that is no HTTP gets its 400 and no traceback in the log.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
-        from uvloop import new_event_loop
+        factory: Any = importlib.import_module("uvloop").new_event_loop
     except ImportError:  # not on Windows
-        from asyncio import new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        factory = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(_serve(run_dir, host, port, max_body_bytes))
 
 

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-HOP_BY_HOP = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-# `expect` is answered here; the rest is written anew, and cookies belong to the studio alone.
-NOT_TO_BACKEND = HOP_BY_HOP | frozenset(
-    [
-        "host",
-        "expect",
-        "cookie",
-        "content-length",
-        "forwarded",
-        "x-request-id",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-forwarded-prefix",
-        "x-real-ip",
-    ]
-)
-NOT_TO_CLIENT = HOP_BY_HOP | {"set-cookie", "content-length", "date", "server", "x-request-id"}
-
-Pairs = Iterable[tuple[str, str]]
+HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+# Answered here (expect), written anew (the id, where from), or the studio's alone (cookies).
+NOT_TO_BACKEND = HOP_BY_HOP | {
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+}
+NOT_TO_CLIENT = HOP_BY_HOP | {"content-length", "date", "server", "set-cookie", "x-request-id"}
 
 
-def passed(headers: Pairs, dropped: frozenset[str] | set[str]) -> list[tuple[str, str]]:
+def passed(headers: Iterable[tuple[str, str]], dropped: set[str]) -> list[tuple[str, str]]:
     """Return the headers without `dropped` and without those that Connection names."""
     pairs = list(headers)
     named = {

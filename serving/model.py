@@ -67,14 +67,21 @@ class Model:
             raise self._refusal(error, payload) from error
 
     def _refusal(self, error: Exception, payload: Payload) -> ServingError:
-        if hasattr(error, "get_http_status_code") and error.get_http_status_code() < 500:
-            log.warning("input refused: %s", short(error))
-            return bad_input(explain(payload.source, self.schema.columns) or short(error))
+        if hasattr(error, "get_http_status_code"):  # an MlflowException, of any MLflow version
+            reason = explain(payload.source, self.schema.columns)
+            # Schema errors had status 500 before MLflow 2.10; a person's code may raise them too.
+            if reason or error.get_http_status_code() < 500 or not self.custom_code:
+                log.warning("input refused: %s", short(error))
+                return bad_input(reason or short(error))
         fault = unusable(payload.data)
         # A library that raises ValueError does so about its input; a person's own code may not.
         blames_input = isinstance(error, (ValueError, TypeError, KeyError, IndexError))
         if fault or (blames_input and not self.custom_code):
             log.warning("input refused by the model", exc_info=error)
+            # pandas fills a short row with missing values: then say that, not what came of it.
+            structure = explain(payload.source, self.schema.columns) if fault else None
+            if structure:
+                return bad_input(structure)
             start = fault or "The model did not accept the input"
             return bad_input(f"{start}: {short(error).splitlines()[0]}")
         return self._failure(error)

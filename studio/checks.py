@@ -1,4 +1,4 @@
-"""System checks of the frame: `manage.py check` says what is missing and the command that mends it."""
+"""System checks: `manage.py check` says what is missing and the command that mends it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,12 @@ CSRF = _("This form was open for too long, or cookies are off. Load the page aga
 
 
 def _answer(
-    request: HttpRequest, status: int, message: str, *, code: str = "", problem: Problem | None = None
+    request: HttpRequest,
+    status: int,
+    message: str,
+    *,
+    code: str = "",
+    problem: Problem | None = None,
 ) -> HttpResponseBase:
     fields = problem.fields if problem else {}
     if request.path_info.startswith("/api/") or request.headers.get("HX-Request"):

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from deployments.choices import Desired, OperationStatus, ServiceState
 from deployments.models import Operation, Service
 from studio.context import link
+from studio.demo import demo_start, demo_status
 from workspaces import tracking
 from workspaces.errors import Problem
 
@@ -107,7 +109,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "services": services[:SHOWN],
         "services_total": _services().count() if len(services) > SHOWN else len(services),
         "tracking_url": request.build_absolute_uri("/mlflow"),
-        "demo_url": link("studio:demo"),
         "experiments_url": link("studio:experiments"),
         "models_url": link("registry:models"),
         "services_url": link("deployments:services"),
@@ -120,7 +121,17 @@ def home(request: HttpRequest) -> HttpResponse:
 def home_runs(request: HttpRequest) -> HttpResponse:
     """Fragment of Home: recent runs, asked for after the page so that MLflow delays nothing."""
     try:
-        context = {"runs": tracking.runs_recent(SHOWN), "demo_url": link("studio:demo")}
+        context = {"runs": tracking.runs_recent(SHOWN), "demo": demo_status()}
     except Problem as problem:
         context = {"problem": problem}
     return render(request, "studio/home.html#runs", context)
+
+
+@require_POST
+def demo(request: HttpRequest) -> HttpResponse:
+    """Start filling the studio with demo data; Home shows how far it is."""
+    try:
+        demo_start(user=request.user)
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("studio:home")

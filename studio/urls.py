@@ -1,6 +1,19 @@
 """Pages of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from studio import home
+from studio.experiments.urls import urlpatterns as experiment_urls
+from studio.monitoring import views as monitoring
 
 app_name = "studio"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("home/runs/", home.home_runs, name="home-runs"),
+    path("demo/", home.demo, name="demo"),
+    *experiment_urls,
+    path("admin/overview/", monitoring.overview, name="admin-overview"),
+    path(
+        "admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"
+    ),
+]

@@ -141,9 +141,11 @@ def _inside(folder: Path, path: str) -> Path:
     """The file meant by `path`, refused when a symbolic link leads out of the artifact root."""
     try:
         file = (folder / path).resolve()
+        file.exists()  # a name can be too long for the file system
+        inside = file.is_relative_to(folder.resolve())
     except (OSError, RuntimeError) as error:
-        raise NotFound(_("There is no file %(path)s.") % {"path": path}) from error
-    if not file.is_relative_to(folder.resolve()):
+        raise NotFound(_("There is no file %(path)s.") % {"path": path[:200]}) from error
+    if not inside:
         raise NotFound(_("There is no file %(path)s.") % {"path": path})
     return file
 
@@ -278,8 +280,9 @@ def model_card(model: RunModel) -> ModelCard:
     if not isinstance(meta, dict):
         raise NotFound(_("The MLmodel file of this model cannot be read."))
     names = {entry.path for entry in entries}
-    flavors = {str(k): v for k, v in (meta.get("flavors") or {}).items() if isinstance(v, dict)}
-    signature = meta.get("signature") if isinstance(meta.get("signature"), dict) else {}
+    raw = _mapping(meta.get("flavors"))
+    flavors = {str(name): _mapping(raw[name]) for name in raw}
+    signature = _mapping(meta.get("signature"))
     return ModelCard(
         flavors=flavors,
         inputs=_columns(signature.get("inputs")),
@@ -294,6 +297,10 @@ def model_card(model: RunModel) -> ModelCard:
         created_at=str(meta.get("utc_time_created") or "")[:19],
         files=entries,
     )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _whole(value: object) -> int | None:
@@ -314,9 +321,9 @@ def _requirements(model: RunModel, names: set[str]) -> tuple[str, ...]:
 
 
 def _input_example(model: RunModel, meta: dict[str, Any], names: set[str]) -> str:
-    info = meta.get("saved_input_example_info") or {}
+    info = _mapping(meta.get("saved_input_example_info"))
     wanted = (info.get("serving_input_path"), info.get("artifact_path"), "input_example.json")
-    path = next((p for p in wanted if p in names), None)
+    path = next((str(p) for p in wanted if str(p) in names), None)
     if path is None:
         return ""
     text = _small_file(model, path)

@@ -57,6 +57,7 @@ class CheckReport:
     problems: tuple[str, ...]
     capacity: Capacity = field(default_factory=Capacity)
     version: str = ""
+    notes: tuple[str, ...] = ()  # worth knowing, but nothing stops the target being used
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ _SAYINGS: tuple[tuple[str, type[DriverError], str], ...] = (
         "The image {image} is not on this Docker host any more; deploy again to build it.",
     ),
     (
-        r"(?:exec|stat): \"?(?P<program>[^\s\":]+)\"?:? (?:.*executable file not found|no such file)",
+        r"(?:exec|stat):? \"?(?P<program>[^\s\":]+)\"?:? "
+        r"(?:.*executable file not found|no such file)",
         InvalidSpec,
         "The image has no program {program} to start.",
     ),

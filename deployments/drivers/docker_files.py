@@ -7,6 +7,7 @@ import json
 import tarfile
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deployments.drivers.docker_layout import REPLICA_DIR, USER_ID
@@ -53,23 +54,33 @@ def stopping_since(client: APIClient, container: str) -> float | None:
     return float(found) if isinstance(found, int | float) else None
 
 
-def read_json(client: APIClient, container: str, name: str) -> Any:
-    """Return the JSON document `name` of the replica's folder; None when absent or broken."""
+def read_json(client: APIClient, container: str, name: str, newer_than: str = "") -> Any:
+    """Return the JSON document `name` of the replica's folder; None when absent or broken.
+
+    With `newer_than`, one of Docker's times, also None for a file of a former life.
+    """
     from docker.errors import APIError
 
     try:
-        stream, _ = client.get_archive(container, f"{REPLICA_DIR}/{name}")
+        stream, facts = client.get_archive(container, f"{REPLICA_DIR}/{name}")
     except APIError as error:
         if error.status_code and error.status_code < 500:
             return None  # 404: not written yet
         raise
+    data = _bounded(stream)
+    if newer_than and facts and _time(facts["mtime"]) < _time(newer_than):
+        return None
     try:
-        with tarfile.open(fileobj=io.BytesIO(_bounded(stream))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             member = archive.next()
             file = archive.extractfile(member) if member and member.isfile() else None
             return json.loads(file.read(_MAX_READ)) if file else None
     except (tarfile.TarError, ValueError):
         return None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)  # nanoseconds are cut to microseconds
 
 
 def _bounded(stream: Iterable[bytes]) -> bytes:

@@ -23,8 +23,8 @@ def read(client: APIClient, container: str, since: int, limit: int) -> tuple[str
 
     Whole lines, about `limit` bytes; one line more where the first is longer than that.
     """
-    options = {"since": (since - 1) / 1e6} if since > 1 else {}  # a float loses the last digit
-    stream = client.logs(container, stream=True, follow=False, timestamps=True, **options)
+    start = (since - 1) / 1e6 if since > 1 else None  # one less: a float loses the last digit
+    stream = client.logs(container, stream=True, follow=False, timestamps=True, since=start)
     try:
         return _take(_frames(stream), since, limit)
     finally:

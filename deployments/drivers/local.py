@@ -96,7 +96,8 @@ class LocalDriver:
         place = next(path for path in (self.services, *self.services.parents) if path.exists())
         free = shutil.disk_usage(place).free
         if free < self.reserve_bytes:
-            yield f"Only {free // MB} MB of disk are free; {self.reserve_bytes // MB} are kept free."
+            kept = self.reserve_bytes // MB
+            yield f"Only {free // MB} MB of disk are free; {kept} MB are kept free."
 
     def apply(self, spec: InstanceSpec) -> None:
         folder = spec.folder
@@ -232,7 +233,7 @@ class LocalDriver:
             service, revision, replica = path.parts[-4:-1]
             yield f"{service}-{revision}-{replica}"
 
-    # --- files that the service's own account may read ---------------------------------------------
+    # --- files that the service's own account may read ------------------------------------------
 
     def _account(self) -> dict[str, Any]:
         if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-// Draws <c-chart>: a Plotly figure in a JSON script beside the element, in the colours of the theme.
+// Draws <c-chart>: a Plotly figure in the element's data-figure (htmx removes scripts from parts), in the colours of the theme.
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const motionless = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
 
@@ -17,7 +17,7 @@ function themed(layout = {}) {
 }
 
 function draw(element) {
-  const figure = JSON.parse(document.getElementById(element.dataset.figure).textContent);
+  const figure = JSON.parse(element.dataset.figure);
   element.querySelector(".skeleton")?.remove();
   element.figure = figure;
   window.Plotly.react(element, figure.data, themed(figure.layout), { ...motionless, ...figure.config });
@@ -27,7 +27,7 @@ export function drawAll(root = document) {
   root.querySelectorAll?.(".chart[data-figure]").forEach(draw);
 }
 
-document.addEventListener("htmx:afterSettle", (event) => drawAll(event.detail.target));
+document.addEventListener("htmx:load", (event) => drawAll(event.detail.elt));  // what was swapped in
 document.addEventListener("studio:theme", () => document.querySelectorAll(".chart").forEach((element) => {
   if (element.figure) window.Plotly.relayout(element, themed(element.figure.layout));
 }));

@@ -115,7 +115,10 @@ async function secretOf(button) {
   const box = button.closest(".secret");
   if (box.dataset.value !== undefined) return box.dataset.value;
   try {
-    const answer = await fetch(box.dataset.url, { headers: { Accept: "application/json" } });
+    const answer = await fetch(box.dataset.url, {
+      method: box.dataset.method || "GET",
+      headers: { Accept: "application/json", "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content },
+    });
     if (!answer.ok) throw new Error(answer.statusText);
     return (await answer.json())[box.dataset.field];
   } catch { toast("error", words.unreachable); return null; }
@@ -124,11 +127,12 @@ async function secretOf(button) {
 function reveal(button, text) {
   if (text === null) return;
   const output = button.closest(".secret").querySelector("output");
-  const shown = button.getAttribute("aria-pressed") === "true";
-  output.dataset.mask ||= output.textContent;
+  const shown = output.dataset.mask !== undefined;
+  if (!shown) output.dataset.mask = output.textContent;
   output.textContent = shown ? output.dataset.mask : text;
-  button.setAttribute("aria-pressed", String(!shown));
+  if (shown) delete output.dataset.mask;
   button.textContent = shown ? words.show : words.hide;
+  button.setAttribute("aria-label", `${button.textContent} ${output.getAttribute("aria-label")}`);
 }
 
 // --- questions before something is done -------------------------------------------------------------

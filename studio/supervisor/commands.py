@@ -104,10 +104,14 @@ class _Builder:
     def tracking(self) -> ChildSpec:
         from workspaces import tracking_server  # imports of MLflow stay out of the supervisor
 
-        return self._spec(
+        command, environment = tracking_server.command(self.env)
+        path = self.data.socket("tracking")
+        return ChildSpec(
             "tracking",
-            tracking_server.command(self.env),
-            is_ready=lambda: unix_answers(self.data.socket("tracking"), "/health"),
+            command,
+            {**environment, MARK: f"{self.data.node_id}:tracking"},
+            self.data.run,  # MLflow makes ./mlruns when it is not told otherwise
+            is_ready=lambda: unix_answers(path, "/health"),
         )
 
     def web(self) -> ChildSpec:

@@ -12,13 +12,14 @@ from typing import Any
 
 import psutil
 
+from config.env import Env
 from config.paths import DataFolder
 from studio.supervisor.problem import StartProblem
 
 PRIVATE, PASSABLE = 0o700, 0o711
 
 
-def prepare(data: DataFolder) -> None:
+def prepare(env: Env) -> None:
     """Make the data folder and what lies directly in it.
 
     Started as root, services run as another user, who must be able to walk to the models,
@@ -27,6 +28,7 @@ def prepare(data: DataFolder) -> None:
     Raises:
         StartProblem: it cannot be written.
     """
+    data = env.data
     shared = PASSABLE if os.geteuid() == 0 else PRIVATE
     try:
         _folder(data.root, shared)
@@ -34,10 +36,14 @@ def prepare(data: DataFolder) -> None:
             _folder(path, shared)
         for path in (data.run, data.logs, data.redis, data.artifacts, data.operations):
             _folder(path, PRIVATE)
-        for path in (data.database, data.tracking_database):
-            # SQLite gives its -wal and -shm files the mode of the database
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)
+        for path, url in (
+            (data.database, env.database_url),
+            (data.tracking_database, env.tracking_uri),
+        ):
+            if url == f"sqlite:///{path}":
+                # SQLite gives its -wal and -shm files the mode of the database
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+                path.chmod(0o600)
         _socket_folder(data.socket("redis").parent, data.run)
     except OSError as error:
         raise StartProblem(

@@ -50,7 +50,7 @@ class Up:
         Raises:
             StartProblem: it cannot start; nothing of it is left running.
         """
-        folder.prepare(self.env.data)
+        folder.prepare(self.env)
         lock = folder.UpLock(self.env.data)
         if not lock.take():
             holder = lock.holder() or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -44,19 +45,19 @@ def _icon(name: str, size: int) -> SafeString:
     try:
         svg = _render_icon(name, size, **{"class": "icon", "aria-hidden": "true"})
     except IconDoesNotExist:
-        svg = _render_icon("circle-help", size, **{"class": "icon", "aria-hidden": "true"})
+        svg = _render_icon("circle-question-mark", size, **{"class": "icon", "aria-hidden": "true"})
     return mark_safe(svg)  # noqa: S308 - from the lucide package; name and size are not in it
 
 
 @register.simple_tag
 def icon(name: str, size: int | str = 16) -> SafeString:
-    """Inline SVG of a lucide icon, hidden from screen readers; an unknown name shows a question mark."""
+    """Inline SVG of a lucide icon, hidden from screen readers; unknown: a question mark."""
     return _icon(str(name), int(size))
 
 
 @register.simple_tag
 def pill(state: object) -> Pill:
-    """`{% pill state as p %}`: label, colour and icon of a state word; unknown words are neutral."""
+    """`{% pill state as p %}`: label, colour, icon of a state word; unknown ones are neutral."""
     word = str(state)
     colour, name = PILLS.get(word, ("neutral", "circle-dashed"))
     return Pill(str(LABELS.get(word, word)), colour, name)
@@ -64,7 +65,7 @@ def pill(state: object) -> Pill:
 
 # --- time --------------------------------------------------------------------------------------------
 def as_datetime(value: object) -> datetime | None:
-    """A moment from a datetime, seconds or milliseconds since 1970, or ISO text; None when it is none."""
+    """A moment from a datetime, seconds or milliseconds since 1970, or ISO text; else None."""
     if isinstance(value, datetime):
         return value if timezone.is_aware(value) else value.replace(tzinfo=UTC)
     try:
@@ -124,7 +125,7 @@ def iso(value: object) -> str:
 
 @register.filter
 def duration(value: object) -> str:
-    """A length of time: timedelta or seconds -> "412 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"."""
+    """Timedelta or seconds -> "412 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
@@ -172,6 +173,8 @@ def number(value: object, unit: str = "") -> str:
     """A number by locale with at most four significant decimals, and its unit; "–" for nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return MISSING if value in (None, "") else str(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if isinstance(value, int) or (abs(value) < 1e15 and value == int(value)):
         text = formats.number_format(int(value), use_l10n=True, force_grouping=True)
     elif 1e-4 <= abs(value) < 1e7:
@@ -185,6 +188,12 @@ def number(value: object, unit: str = "") -> str:
 def json_pretty(value: object) -> str:
     """JSON with two spaces; what JSON cannot hold becomes text."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def json_text(value: object) -> str:
+    """JSON for an attribute: short, and escaped by the template like any text."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 @register.filter
@@ -214,7 +223,7 @@ def sort_query(context: Context, name: str) -> str:
     """Query string that sorts by `name`, or the other way round when it is sorted by it already."""
     request = context["request"]
     wanted = f"-{name}" if request.GET.get("sort") == name else name
-    return query(context, sort=wanted, page="", page_token="")  # noqa: S106
+    return query(context, sort=wanted, page="", page_token="")
 
 
 @register.simple_tag(takes_context=True)
@@ -233,7 +242,7 @@ def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
 # --- pictures --------------------------------------------------------------------------------------
 @register.simple_tag
 def sparkline(values: Iterable[float | None], width: int = 96, height: int = 24) -> SafeString:
-    """Inline SVG line of the numbers, oldest first; gaps (None) break the line, nothing draws nothing."""
+    """Inline SVG line of the numbers, oldest first; None breaks it, nothing draws nothing."""
     points = list(values or [])
     known = [value for value in points if isinstance(value, int | float)]
     if len(known) < 2:

@@ -57,7 +57,7 @@ class Command(BaseCommand):
 
     def _detach(self) -> int:
         """Run `up` in a session of its own; show what it says until it is ready or has ended."""
-        folder.prepare(settings.DATA)
+        folder.prepare(settings.SLIPWAY)
         log = settings.DATA.logs / "up.log"
         process = subprocess.Popen(
             [*_this_command(), "up", "--ready-file", str(log)],

@@ -1,0 +1,67 @@
+"""ASGI entry point of `web`: /mlflow/ goes to the proxy, everything else to Django."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.core.asgi import get_asgi_application
+
+if TYPE_CHECKING:
+    from workspaces.proxy import Proxy, Scope
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()
+
+
+def _services_using(name: str, version: str | None) -> Iterable[str]:
+    from registry.uses import uses_of, uses_of_model
+
+    if version is not None:
+        return uses_of(name, version)
+    return [service for services in uses_of_model(name).values() for service in services]
+
+
+def _proxy() -> Proxy:
+    # imported here: they need Django's apps to be loaded
+    from django.conf import settings
+
+    from workspaces.proxy import Proxy, Upstream
+
+    env = settings.SLIPWAY
+    upstream = Upstream(
+        socket=settings.DATA.socket("tracking"),
+        url=env.tracking_uri if env.tracking_is_remote else "",
+        token=env.tracking_token,
+    )
+    return Proxy(upstream, uses=_services_using, artifact_root=env.artifact_root)
+
+
+proxy = _proxy()
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    from workspaces.tracking_stores import warm
+
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            warm()  # importing MLflow takes seconds; no page should wait for it
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await proxy.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def application(scope: Scope, receive: Any, send: Any) -> None:
+    """Dispatch by path."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["path"] == "/mlflow" or scope["path"].startswith("/mlflow/"):
+        await proxy(scope, receive, send)
+    elif scope["type"] == "http":
+        await django_application(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1000})

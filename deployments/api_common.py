@@ -1,0 +1,88 @@
+"""What the API views of this app share: reading input, and answering 202."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployments import api_serializers as shapes
+from deployments import selectors
+from deployments.models import Operation, Service
+from workspaces.errors import Invalid
+
+SERVICES, OPERATIONS, TARGETS = ["services"], ["operations"], ["targets"]
+PAGING = [
+    OpenApiParameter("page_token", str, description="`next_page_token` of the page before"),
+    OpenApiParameter("limit", int, description="Rows of a page, 1 to 200; 50 when omitted"),
+]
+OFFSET = [OpenApiParameter("offset", int, description="`next_offset` of the answer before")]
+MAX_OFFSET = 2**53
+
+
+def refusals(*codes: int) -> dict[int, Any]:
+    return dict.fromkeys((401, *codes), shapes.ProblemSerializer)
+
+
+def text_read(request: Request, name: str, allowed: list[str] | None = None) -> str:
+    """A filter of the query string.
+
+    Raises:
+        Invalid: it is none of the words that are allowed.
+    """
+    value = request.query_params.get(name, "").replace("\x00", "")
+    if value and allowed is not None and value not in allowed:
+        text = _("must be one of %(words)s.") % {"words": ", ".join(allowed)}
+        raise Invalid(f"{name} {text}", fields={name: [text]})
+    return value
+
+
+def offset_read(request: Request) -> int:
+    text = request.query_params.get("offset", "") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and int(text) <= MAX_OFFSET):
+        message = _("must be a whole number from 0 on.")
+        raise Invalid(f"offset {message}", fields={"offset": [message]})
+    return int(text)
+
+
+def body_read(shape: type[shapes.Body], request: Request) -> dict[str, Any]:
+    given = shape(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def refuse_nulls(value: Any) -> None:
+    """NUL cannot be stored or sought; refused before it reaches a database.
+
+    Raises:
+        Invalid.
+    """
+    if isinstance(value, str) and "\x00" in value:
+        raise Invalid(_("The input holds a NUL character."))
+    if isinstance(value, dict):
+        for key, item in value.items():
+            refuse_nulls(key)
+            refuse_nulls(item)
+    if isinstance(value, list):
+        for item in value:
+            refuse_nulls(item)
+
+
+def service_answer(request: Request, service: Service, operation: Operation | None = None) -> Any:
+    latest = operation.pk if operation else shapes.latest_operations([service]).get(service.pk)
+    return shapes.service_body(service, request.get_host(), latest)
+
+
+def accepted(request: Request, name: str, operation: Operation | None) -> Response:
+    """202 with the service as it is now and the operation; 200 when nothing needs to be done."""
+    fresh = selectors.operation_get(operation.pk) if operation else None
+    service = selectors.service_get(name)
+    body = {
+        "service": service_answer(request, service, fresh),
+        "operation": shapes.operation_body(fresh) if fresh else None,
+    }
+    return Response(body, status=status.HTTP_202_ACCEPTED if fresh else status.HTTP_200_OK)

@@ -1,0 +1,220 @@
+"""REST API of operations, targets, Help me choose and pre-flight."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from deployments import api_serializers as shapes
+from deployments import paging, selectors, services, targets
+from deployments.api_common import (
+    OFFSET,
+    OPERATIONS,
+    PAGING,
+    SERVICES,
+    TARGETS,
+    accepted,
+    body_read,
+    offset_read,
+    refusals,
+    refuse_nulls,
+    text_read,
+)
+from deployments.choices import OperationKind, OperationStatus
+from deployments.choosing import all_targets, target_facts
+from deployments.forms import answers_read
+from deployments.preflight import preflight
+from deployments.services import parse_model_uri
+from deployments.wizard import recommend
+from registry import selectors as registry
+from workspaces.errors import Invalid
+
+
+class OperationsView(APIView):
+    """All operations."""
+
+    @extend_schema(
+        operation_id="operations_list",
+        tags=OPERATIONS,
+        parameters=[
+            OpenApiParameter("service", str, description="Name of a service"),
+            OpenApiParameter("status", str, enum=OperationStatus.values),
+            OpenApiParameter("kind", str, enum=OperationKind.values),
+            *PAGING,
+        ],
+        responses={200: shapes.OperationPageSerializer, **refusals(400)},
+    )
+    def get(self, request: Request) -> Response:
+        """List operations, newest first."""
+        rows = selectors.operations_list()
+        if service := text_read(request, "service"):
+            rows = rows.filter(service_name=service)
+        if wanted := text_read(request, "status", OperationStatus.values):
+            rows = rows.filter(status=wanted)
+        if kind := text_read(request, "kind", OperationKind.values):
+            rows = rows.filter(kind=kind)
+        limit = paging.limit_read(request.query_params.get("limit"))
+        page = paging.operations_after(rows, request.query_params.get("page_token", ""), limit)
+        items = [shapes.operation_body(item) for item in page.items]
+        return Response({"items": items, "next_page_token": page.next_token})
+
+
+class OperationView(APIView):
+    """One operation."""
+
+    @extend_schema(
+        operation_id="operations_get",
+        tags=OPERATIONS,
+        responses={200: shapes.OperationSerializer, **refusals(404)},
+    )
+    def get(self, request: Request, operation_id: UUID) -> Response:
+        """Show an operation with its steps."""
+        return Response(shapes.operation_body(selectors.operation_get(operation_id)))
+
+
+class OperationLogView(APIView):
+    """The log of an operation."""
+
+    @extend_schema(
+        operation_id="operations_log",
+        tags=OPERATIONS,
+        parameters=OFFSET,
+        responses={200: shapes.LogSerializer, **refusals(400, 404)},
+    )
+    def get(self, request: Request, operation_id: UUID) -> Response:
+        """Read the log of all steps from an offset on."""
+        operation = selectors.operation_get(operation_id)
+        return Response(vars(selectors.operation_log(operation, offset_read(request))))
+
+
+class OperationCancelView(APIView):
+    """Cancelling."""
+
+    @extend_schema(
+        operation_id="operations_cancel",
+        tags=OPERATIONS,
+        request=None,
+        responses={202: shapes.OperationSerializer, **refusals(404, 409)},
+    )
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Ask an open operation to end."""
+        operation = selectors.operation_get(operation_id)
+        services.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
+        body = shapes.operation_body(selectors.operation_get(operation_id))
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+
+class OperationRetryView(APIView):
+    """Trying again."""
+
+    @extend_schema(
+        operation_id="operations_retry",
+        tags=OPERATIONS,
+        request=None,
+        responses={202: shapes.AcceptedSerializer, **refusals(404, 409)},
+    )
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Try again what did not succeed, as a new operation."""
+        operation = selectors.operation_get(operation_id)
+        again = services.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
+        return accepted(request, again.service_name, again)
+
+
+class TargetsView(APIView):
+    """Compute targets."""
+
+    @extend_schema(
+        operation_id="targets_list",
+        tags=TARGETS,
+        responses={200: shapes.TargetListSerializer, **refusals()},
+    )
+    def get(self, request: Request) -> Response:
+        """List all targets as they were at their last check."""
+        items = [shapes.target_body(target) for target in selectors.targets_list()]
+        return Response({"items": items, "next_page_token": ""})
+
+
+class TargetView(APIView):
+    """One target."""
+
+    @extend_schema(
+        operation_id="targets_get",
+        tags=TARGETS,
+        responses={200: shapes.TargetSerializer, **refusals(404)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """Show a target as it was at its last check."""
+        refuse_nulls(name)
+        return Response(shapes.target_body(selectors.target_get(name)))
+
+
+class TargetCheckView(APIView):
+    """Checking a target."""
+
+    @extend_schema(
+        operation_id="targets_check",
+        tags=TARGETS,
+        request=None,
+        responses={200: shapes.TargetSerializer, **refusals(404)},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Ask the engine now; takes at most some seconds."""
+        refuse_nulls(name)
+        target = selectors.target_get(name)
+        checked = targets.target_check(target=target, user=request.user)  # type: ignore[arg-type]
+        return Response(shapes.target_body(checked))
+
+
+class RecommendView(APIView):
+    """Help me choose."""
+
+    @extend_schema(
+        operation_id="targets_recommend",
+        tags=TARGETS,
+        request=shapes.AnswersSerializer,
+        responses={200: shapes.RecommendationListSerializer, **refusals(400)},
+    )
+    def post(self, request: Request) -> Response:
+        """Rank all targets for a need, with reasons and a filled-in deployment configuration."""
+        given = body_read(shapes.AnswersSerializer, request)
+        refuse_nulls(given)
+        memory_mb = _measured(given.pop("model", None))
+        answers = answers_read({key: str(value) for key, value in given.items()}, memory_mb)
+        ranked = recommend(answers, map(target_facts, all_targets()))
+        return Response({"items": [shapes.recommendation_body(item) for item in ranked]})
+
+
+def _measured(uri: str | None) -> float | None:
+    if not uri:
+        return None
+    name, version = parse_model_uri(uri)
+    return registry.measured_memory_mb(name, version)
+
+
+class PreflightView(APIView):
+    """What would stop a deployment."""
+
+    @extend_schema(
+        operation_id="preflight",
+        tags=SERVICES,
+        request=shapes.PreflightSerializer,
+        responses={200: shapes.CheckListSerializer, **refusals(400)},
+    )
+    def post(self, request: Request) -> Response:
+        """Check a deployment without making it."""
+        given = body_read(shapes.PreflightSerializer, request)
+        refuse_nulls(given)
+        for field in ("inference", "deployment"):
+            if given.get(field) is not None and not isinstance(given[field], dict):
+                text = _("must be a JSON object.")
+                raise Invalid(f"{field} {text}", fields={field: [text]})
+        checks = preflight(**{"name": "", **given})
+        if "name" not in given:
+            checks = [check for check in checks if check.name != "name"]
+        return Response({"items": [shapes.check_body(check) for check in checks]})

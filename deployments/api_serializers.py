@@ -1,0 +1,273 @@
+"""Shapes of the API of services, operations and targets, for its document and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework import serializers
+
+from deployments import selectors
+from deployments.choices import OperationKind, OperationStatus, ServiceState, StepState
+from deployments.models import Operation, Revision, Service, Target
+from deployments.preflight import Check
+from deployments.wizard import Recommendation
+
+Body = serializers.Serializer[Any]
+
+
+class ProblemSerializer(Body):
+    """Every refusal: a code for programs, sentences for people."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    fields = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))  # type: ignore[assignment]
+
+
+class StepSerializer(Body):
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=StepState.choices)
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    message = serializers.CharField(allow_blank=True)
+
+
+class OperationSerializer(Body):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=OperationKind.choices)
+    service = serializers.CharField(help_text="Name of the service, also after it was deleted")
+    status = serializers.ChoiceField(choices=OperationStatus.choices)
+    steps = StepSerializer(many=True)
+    error = serializers.CharField(allow_blank=True)
+    requested_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class ServiceSerializer(Body):
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    properties = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    target = serializers.CharField()
+    kind = serializers.CharField(help_text="Kind of the target")
+    model = serializers.CharField(allow_null=True, help_text="`models:/NAME/VERSION`")
+    revision = serializers.IntegerField(allow_null=True)
+    desired = serializers.CharField()
+    state = serializers.ChoiceField(choices=ServiceState.choices)
+    reason = serializers.CharField(allow_blank=True)
+    message = serializers.CharField(allow_blank=True)
+    scoring_uri = serializers.CharField()
+    swagger_uri = serializers.CharField()
+    deployment = serializers.DictField()
+    inference = serializers.DictField()
+    created_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    operation = serializers.UUIDField(allow_null=True, help_text="The latest operation")
+
+
+class ServicePageSerializer(Body):
+    items = ServiceSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True)
+
+
+class OperationPageSerializer(Body):
+    items = OperationSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True)
+
+
+class AcceptedSerializer(Body):
+    """Long work was accepted: the service as it is, and the operation that does the work."""
+
+    service = ServiceSerializer()
+    operation = OperationSerializer(allow_null=True)
+
+
+class DeploymentField(serializers.JSONField):
+    """A JSON object; what is in it is judged by one place, with all violations at once."""
+
+
+class ServiceCreateSerializer(Body):
+    """Only presence is checked here; the service function names every violation at once."""
+
+    name = serializers.JSONField(help_text="3 to 32 small letters, digits and hyphens")
+    model = serializers.JSONField(help_text="`models:/NAME/VERSION`")
+    target = serializers.JSONField(help_text="Name of a compute target")
+    inference = serializers.JSONField(required=False, allow_null=True)
+    deployment = serializers.JSONField(required=False, allow_null=True)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+
+
+class ServiceChangeSerializer(Body):
+    """What is omitted stays. A model or a deployment configuration makes a revision."""
+
+    model = serializers.JSONField(required=False)
+    inference = serializers.JSONField(required=False)
+    deployment = serializers.JSONField(required=False)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+
+
+class KeysSerializer(Body):
+    primary = serializers.CharField()
+    secondary = serializers.CharField()
+
+
+class KeyChoiceSerializer(Body):
+    key = serializers.ChoiceField(choices=["primary", "secondary"])
+
+
+class LogSerializer(Body):
+    text = serializers.CharField(allow_blank=True)
+    next_offset = serializers.IntegerField(help_text="Ask again with this offset")
+    complete = serializers.BooleanField(help_text="Nothing will follow")
+
+
+class TargetSerializer(Body):
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    ready = serializers.BooleanField()
+    problems = serializers.ListField(child=serializers.CharField())
+    capacity = serializers.DictField()
+    checked_at = serializers.DateTimeField(allow_null=True)
+    services = serializers.ListField(child=serializers.CharField())
+
+
+class TargetListSerializer(Body):
+    items = TargetSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True)
+
+
+class AnswersSerializer(Body):
+    """What is omitted takes its default. `memory` is in GB, `milliseconds` per request."""
+
+    model = serializers.CharField(required=False, help_text="Takes the measured memory of it")
+    mode = serializers.ChoiceField(choices=["real-time", "batch"], required=False)
+    callers = serializers.ChoiceField(choices=["self", "team", "outside"], required=False)
+    requests_per_second = serializers.FloatField(required=False)
+    milliseconds = serializers.FloatField(required=False)
+    memory = serializers.FloatField(required=False)
+    accelerator = serializers.ChoiceField(choices=["none", "gpu", "fpga"], required=False)
+    survive = serializers.ChoiceField(choices=["none", "restart", "machine"], required=False)
+    purpose = serializers.ChoiceField(choices=["development", "production"], required=False)
+    authentication = serializers.ChoiceField(choices=["key", "token", "none"], required=False)
+    trusted = serializers.BooleanField(required=False)
+
+
+class RecommendationSerializer(Body):
+    rank = serializers.IntegerField()
+    target = serializers.CharField(allow_null=True, help_text="Null: no such target here yet")
+    kind = serializers.CharField()
+    fits = serializers.BooleanField()
+    score = serializers.IntegerField()
+    reasons_for = serializers.ListField(child=serializers.CharField())
+    reasons_against = serializers.ListField(child=serializers.CharField())
+    replicas = serializers.IntegerField()
+    deployment = serializers.DictField()
+
+
+class RecommendationListSerializer(Body):
+    items = RecommendationSerializer(many=True)
+
+
+class PreflightSerializer(Body):
+    name = serializers.JSONField(required=False)
+    model = serializers.JSONField()
+    target = serializers.JSONField()
+    inference = serializers.JSONField(required=False, allow_null=True)
+    deployment = serializers.JSONField(required=False, allow_null=True)
+
+
+class CheckSerializer(Body):
+    name = serializers.CharField()
+    result = serializers.ChoiceField(choices=["passed", "warning", "failed"])
+    sentence = serializers.CharField()
+
+
+class CheckListSerializer(Body):
+    items = CheckSerializer(many=True)
+
+
+def operation_body(operation: Operation) -> dict[str, Any]:
+    asker = operation.requested_by
+    values = {
+        "id": operation.pk,
+        "kind": operation.kind,
+        "service": operation.service_name,
+        "status": operation.status,
+        "steps": list(operation.steps.all()),
+        "error": operation.error,
+        "requested_by": asker.get_username() if asker else None,
+        "created_at": operation.created_at,
+        "ended_at": operation.ended_at,
+    }
+    return dict(OperationSerializer(values).data)
+
+
+def service_body(service: Service, host: str, operation_id: Any = None) -> dict[str, Any]:
+    """A service as the API shows it. Scoring URIs are those that this caller can reach."""
+    revision: Revision | None = service.wanted or service.active
+    maker = service.created_by
+    values = {
+        **{
+            field: getattr(service, field)
+            for field in (
+                *("name", "description", "tags", "properties", "desired", "state"),
+                *("reason", "message", "created_at", "updated_at"),
+            )
+        },
+        "target": service.target.name,
+        "kind": service.target.kind,
+        "model": revision.model_uri if revision else None,
+        "revision": revision.number if revision else None,
+        "scoring_uri": selectors.scoring_uri(service, host),
+        "swagger_uri": selectors.swagger_uri(service, host),
+        "deployment": revision.deployment if revision else {},
+        "inference": revision.inference if revision else {},
+        "created_by": maker.get_username() if maker else None,
+        "operation": operation_id,
+    }
+    return dict(ServiceSerializer(values).data)
+
+
+def latest_operations(services: Iterable[Service]) -> dict[int, Any]:
+    """Service id -> id of its latest operation, in one query."""
+    rows = (
+        Operation.objects.filter(service__in=[service.pk for service in services])
+        .order_by("created_at", "id")
+        .values_list("service_id", "id")
+    )
+    return dict(rows)  # the last one of each service wins
+
+
+def target_body(target: Target) -> dict[str, Any]:
+    values = {
+        "name": target.name,
+        "kind": target.kind,
+        "ready": target.is_ready,
+        "problems": target.problems,
+        "capacity": target.capacity,
+        "checked_at": target.checked_at,
+        "services": sorted(service.name for service in target.services.all()),
+    }
+    return dict(TargetSerializer(values).data)
+
+
+def recommendation_body(item: Recommendation) -> dict[str, Any]:
+    return {
+        "rank": item.rank,
+        "target": item.target,
+        "kind": item.kind.kind,
+        "fits": item.fits,
+        "score": item.score,
+        "reasons_for": list(item.reasons_for),
+        "reasons_against": list(item.reasons_against),
+        "replicas": item.replicas,
+        "deployment": item.configuration,
+    }
+
+
+def check_body(check: Check) -> dict[str, Any]:
+    return {"name": check.name, "result": check.result, "sentence": check.sentence}

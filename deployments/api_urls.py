@@ -1,0 +1,29 @@
+"""API calls of this app, below /api/v1/."""
+
+from django.urls import URLPattern, path
+
+from deployments import api
+from deployments import api_operations as more
+
+_SERVICE = "services/<str:name>"
+_OPERATION = "operations/<uuid:operation_id>"
+urlpatterns: list[URLPattern] = [
+    path("services", api.ServicesView.as_view(), name="services"),
+    path(_SERVICE, api.ServiceView.as_view(), name="service"),
+    path(f"{_SERVICE}/stop", api.StopView.as_view(), name="service-stop"),
+    path(f"{_SERVICE}/start", api.StartView.as_view(), name="service-start"),
+    path(f"{_SERVICE}/restart", api.RestartView.as_view(), name="service-restart"),
+    path(f"{_SERVICE}/keys", api.KeysView.as_view(), name="service-keys"),
+    path(f"{_SERVICE}/keys/regenerate", api.KeyRegenerateView.as_view(), name="service-regenerate"),
+    path(f"{_SERVICE}/logs", api.ServiceLogView.as_view(), name="service-logs"),
+    path("operations", more.OperationsView.as_view(), name="operations"),
+    path(_OPERATION, more.OperationView.as_view(), name="operation"),
+    path(f"{_OPERATION}/log", more.OperationLogView.as_view(), name="operation-log"),
+    path(f"{_OPERATION}/cancel", more.OperationCancelView.as_view(), name="operation-cancel"),
+    path(f"{_OPERATION}/retry", more.OperationRetryView.as_view(), name="operation-retry"),
+    path("targets", more.TargetsView.as_view(), name="targets"),
+    path("targets/recommend", more.RecommendView.as_view(), name="targets-recommend"),
+    path("targets/<str:name>", more.TargetView.as_view(), name="target"),
+    path("targets/<str:name>/check", more.TargetCheckView.as_view(), name="target-check"),
+    path("preflight", more.PreflightView.as_view(), name="preflight"),
+]

@@ -1,0 +1,422 @@
+"""Images of services, in layers that are shared: base → tools → environment → runtime → model.
+
+    slipway/tools:<hash>        the base image, uv and the user; one per base image
+    slipway/environment:<hash>  a model's packages; one per lock, shared by every model that has it
+    slipway/runtime:<hash>      serving/ and its packages; one per version of Slipway
+    slipway/service:<hash>      an environment, the runtime copied in, a model's files
+
+A tag is the hash of everything that goes in, so what exists is right and is used again. The
+Dockerfiles are for the classic builder: the SDK has no BuildKit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import tarfile
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from deployments.drivers import docker_build
+from deployments.drivers.base import InvalidSpec
+from deployments.drivers.docker import DockerDriver
+from deployments.drivers.docker_build import BuildCancelled, BuildFailed, Watch
+from deployments.drivers.docker_client import translated
+from deployments.drivers.docker_layout import (
+    ENVIRONMENT_DIR,
+    ENVIRONMENT_LABEL,
+    HOME_DIR,
+    IMAGE_LABEL,
+    INNER_PORT,
+    MODEL_DIR,
+    MODEL_LABEL,
+    NODE_LABEL,
+    REPLICA_DIR,
+    RUNTIME_DIR,
+    TOOLS_DIR,
+    USER_ID,
+)
+
+__all__ = [
+    "BuildCancelled",
+    "BuildFailed",
+    "Builder",
+    "base_image_python",
+    "base_image_ready",
+    "environment_image",
+    "image_remove",
+    "images_prune",
+    "runtime_image",
+    "service_image",
+    "service_images",
+]
+
+_LAYOUT = "1"  # raise it when a Dockerfile below changes, so that no old image is taken for new
+_UV = f"{TOOLS_DIR}/bin/uv"
+_INSTALL = f"{_UV} pip install --no-cache --no-progress --compile-bytecode"
+
+
+@dataclass(frozen=True)
+class Builder:
+    """What all builds of one operation share.
+
+    Args:
+        driver: the engine that builds and keeps the images.
+        base_image: its name, for example `python:3.11-slim`; fetched when the engine has it not.
+        log: called with each line of output.
+        cancelled: asked several times a second; True ends the build.
+        environment: build arguments, for example PIP_CERT or UV_INDEX_URL. They are visible in
+            the image's history: never secrets.
+        network: of the build's containers; empty: Docker's default, "host" where that has no way
+            out.
+        timeout: seconds for one image.
+        labels: added to every image.
+    """
+
+    driver: DockerDriver
+    base_image: str
+    log: Callable[[str], None]
+    cancelled: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
+    timeout: float = 1800.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def watch(self) -> Watch:
+        """Who follows the build."""
+        return Watch(self.log, self.cancelled, self.timeout)
+
+
+def environment_image(
+    builder: Builder, *, lock_text: str, environment_hash: str, wheels_only: bool = True
+) -> str:
+    """Return the tag of the image with a model's packages; builds it when there is none.
+
+    Args:
+        lock_text: requirements with exact versions, and hashes where known.
+        environment_hash: of (lock, Python minor, platform).
+        wheels_only: False also builds packages from source, which needs a compiler in the base.
+
+    Raises:
+        BuildFailed, BuildCancelled, TargetUnreachable.
+    """
+    tools = _tools_image(builder)
+    wish = ("environment", _image_id(builder.driver, tools), environment_hash, lock_text)
+    tag = _tag("environment", *wish, str(wheels_only))
+    only = "--no-build " if wheels_only else ""
+    dockerfile = f"""
+        COPY requirements.lock {ENVIRONMENT_DIR}.lock
+        RUN {_UV} venv --quiet --python python3 {ENVIRONMENT_DIR} \\
+         && {_INSTALL} {only}--python {ENVIRONMENT_DIR}/bin/python -r {ENVIRONMENT_DIR}.lock
+    """
+    files = [_Entry.text("requirements.lock", lock_text)]
+    labels = {IMAGE_LABEL: "environment", ENVIRONMENT_LABEL: environment_hash}
+    return _ensure(builder, tag, tools, dockerfile, files, labels)
+
+
+def runtime_image(builder: Builder, *, runtime_root: Path) -> str:
+    """Return the tag of the image that services copy the runtime from.
+
+    Args:
+        runtime_root: folder that holds `serving/` with its `requirements.lock`.
+
+    Raises:
+        BuildFailed, BuildCancelled, TargetUnreachable.
+    """
+    tools = _tools_image(builder)
+    source = list(_sources(runtime_root / "serving"))
+    content = hashlib.sha256()
+    for entry in source:
+        content.update(f"{entry.name}\0".encode() + entry.read() + b"\0")
+    tag = _tag("runtime", _image_id(builder.driver, tools), content.hexdigest())
+    dockerfile = f"""
+        COPY serving/requirements.lock {RUNTIME_DIR}.lock
+        RUN {_INSTALL} --no-build --python python3 --target {RUNTIME_DIR} -r {RUNTIME_DIR}.lock
+        COPY serving {RUNTIME_DIR}/serving
+        RUN python3 -m compileall -q {RUNTIME_DIR}/serving
+    """
+    return _ensure(builder, tag, tools, dockerfile, source, {IMAGE_LABEL: "runtime"})
+
+
+def service_image(
+    builder: Builder,
+    *,
+    environment: str,
+    runtime_root: Path,
+    model_dir: Path,
+    model_sha256: str,
+) -> str:
+    """Return the tag of a service's image; builds it when there is none. Needs no network.
+
+    Args:
+        environment: tag from `environment_image`.
+        runtime_root: as for `runtime_image`.
+        model_dir: an MLflow model folder.
+        model_sha256: of its manifest.
+
+    Raises:
+        BuildFailed, BuildCancelled, TargetUnreachable.
+    """
+    runtime = runtime_image(builder, runtime_root=runtime_root)
+    driver = builder.driver
+    tag = _tag("service", _image_id(driver, environment), _image_id(driver, runtime), model_sha256)
+    program = f'"{ENVIRONMENT_DIR}/bin/python", "{RUNTIME_DIR}/serving/boot.py"'
+    dockerfile = f"""
+        COPY --from={runtime} {RUNTIME_DIR} {RUNTIME_DIR}
+        COPY model {MODEL_DIR}
+        ENV PATH={ENVIRONMENT_DIR}/bin:$PATH HOME={HOME_DIR} SLIPWAY_LOG=stdout PYTHONUNBUFFERED=1
+        USER {USER_ID}:{USER_ID}
+        WORKDIR {REPLICA_DIR}
+        EXPOSE {INNER_PORT}
+        HEALTHCHECK NONE
+        ENTRYPOINT []
+        CMD [{program}, "replica", "--dir", "{REPLICA_DIR}"]
+    """
+    labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: driver.node}
+    files = _tree(model_dir, "model")
+    return _ensure(builder, tag, environment, dockerfile, files, labels)
+
+
+def service_images(driver: DockerDriver) -> list[str]:
+    """Return the tags of all service images of this node: what no service uses can be removed.
+
+    Raises:
+        TargetUnreachable.
+    """
+    wanted = [f"{IMAGE_LABEL}=service", f"{NODE_LABEL}={driver.node}"]
+    with translated(driver.base_url):
+        found = driver.client.images(filters={"label": wanted})
+    return sorted(tag for image in found for tag in image.get("RepoTags") or [])
+
+
+def image_remove(driver: DockerDriver, tag: str) -> bool:
+    """Remove an image and the layers only it has; returns False while a container uses it.
+
+    Raises:
+        TargetUnreachable.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    with translated(driver.base_url):
+        try:
+            driver.client.remove_image(tag)
+        except ImageNotFound:
+            return True
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+            return False
+    return True
+
+
+def images_prune(driver: DockerDriver, hours: int = 1) -> int:
+    """Remove what failed and cancelled builds left; returns the bytes that are free again.
+
+    Younger than `hours` is spared: a build under way still needs its layers.
+
+    Raises:
+        TargetUnreachable.
+    """
+    filters = {"dangling": True, "label": IMAGE_LABEL, "until": f"{hours}h"}
+    client: Any = driver.client  # the stubs leave prune_images untyped
+    with translated(driver.base_url):
+        return int(client.prune_images(filters).get("SpaceReclaimed") or 0)
+
+
+_pythons: dict[str, str] = {}  # image id -> "3.11"; an id never changes its content
+
+
+def base_image_python(driver: DockerDriver, base_image: str, timeout: int = 30) -> str:
+    """Return the Python minor of an image that the engine has, such as "3.11".
+
+    Runs a container without network for at most `timeout` seconds, once per image.
+
+    Raises:
+        InvalidSpec: the image is not there or has no python3.
+        TargetUnreachable.
+    """
+    with translated(driver.base_url):
+        image = _image_id(driver, base_image)
+        if image not in _pythons:
+            _pythons[image] = _ask_python(driver, base_image, image, timeout)
+    return _pythons[image]
+
+
+def base_image_ready(builder: Builder) -> str:
+    """Fetch the base image when the engine has it not; returns its Python minor.
+
+    Raises:
+        BuildFailed, BuildCancelled, InvalidSpec, TargetUnreachable.
+    """
+    _base_id(builder)
+    return base_image_python(builder.driver, builder.base_image)
+
+
+def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> str:
+    from docker.errors import APIError
+
+    client = driver.client
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    limits = client.create_host_config(network_mode="none", mem_limit="128m", cap_drop=["ALL"])
+    container = client.create_container(
+        image=image,
+        entrypoint=["python3", "-c", program],
+        command=[],
+        host_config=limits,
+        labels={IMAGE_LABEL: "probe"},
+    )["Id"]
+    try:
+        client.start(container)
+        code = client.wait(container, timeout=timeout)["StatusCode"]
+        version = client.logs(container, stderr=False).decode().strip()
+    except APIError as error:
+        raise InvalidSpec(f"The base image {name} has no python3 to run a model with.") from error
+    finally:
+        client.remove_container(container, force=True, v=True)
+    if code != 0:
+        raise InvalidSpec(f"python3 of the base image {name} does not work (exit code {code}).")
+    return version
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+def _tools_image(builder: Builder) -> str:
+    """The base image with uv (4 times as fast as pip here) and the user that services run as."""
+    uv = importlib.metadata.version("uv")
+    tag = _tag("tools", _base_id(builder), uv)
+    user = f"slipway:x:{USER_ID}:{USER_ID}::{HOME_DIR}:/bin/false"
+    dockerfile = f"""
+        USER 0:0
+        RUN echo '{user}' >> /etc/passwd && echo 'slipway:x:{USER_ID}:' >> /etc/group \\
+         && mkdir -p {REPLICA_DIR} {HOME_DIR} && chown {USER_ID}:{USER_ID} {REPLICA_DIR} {HOME_DIR}
+        ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy PIP_DISABLE_PIP_VERSION_CHECK=1
+        RUN python3 -m venv {TOOLS_DIR} \\
+         && {TOOLS_DIR}/bin/pip install --no-cache-dir --progress-bar off uv=={uv}
+    """
+    return _ensure(builder, tag, builder.base_image, dockerfile, [], {IMAGE_LABEL: "tools"})
+
+
+def _ensure(
+    builder: Builder,
+    tag: str,
+    parent: str,
+    steps: str,
+    files: Iterator[_Entry] | list[_Entry],
+    labels: Mapping[str, str],
+) -> str:
+    """Build `steps` on `parent` unless the tag exists; returns the tag."""
+    if _exists(builder.driver, tag):
+        builder.log(f"Using image {tag}, which exists")
+        return tag
+    builder.log(f"Building image {tag}")
+    arguments = "".join(f"ARG {name}\n" for name in sorted(builder.environment))
+    # First of all the labels by which `images_prune` finds what a failed build leaves.
+    marks = {**builder.labels, IMAGE_LABEL: labels[IMAGE_LABEL]}
+    first = "".join(f'LABEL {key}="{value}"\n' for key, value in sorted(marks.items()))
+    dockerfile = f"FROM {parent}\n{first}{arguments}{textwrap.dedent(steps)}"
+    with tempfile.TemporaryFile() as context:
+        _pack(context, [_Entry.text("Dockerfile", dockerfile), *files])
+        docker_build.build(
+            builder.driver.base_url,
+            context,
+            builder.watch,
+            tag=tag,
+            buildargs=dict(builder.environment),
+            labels=dict(labels),
+            network_mode=builder.network or None,
+        )
+    return tag
+
+
+def _base_id(builder: Builder) -> str:
+    found = _find(builder.driver, builder.base_image)
+    if found is None:
+        builder.log(f"Fetching base image {builder.base_image}")
+        docker_build.pull(builder.driver.base_url, builder.base_image, builder.watch)
+    return _image_id(builder.driver, builder.base_image)
+
+
+def _find(driver: DockerDriver, tag: str) -> dict[str, Any] | None:
+    from docker.errors import ImageNotFound
+
+    client: Any = driver.client  # the stubs leave inspect_image untyped
+    with translated(driver.base_url):
+        try:
+            found: dict[str, Any] = client.inspect_image(tag)
+        except ImageNotFound:
+            return None
+    return found
+
+
+def _exists(driver: DockerDriver, tag: str) -> bool:
+    return _find(driver, tag) is not None
+
+
+def _image_id(driver: DockerDriver, tag: str) -> str:
+    found = _find(driver, tag)
+    if found is None:
+        raise InvalidSpec(f"The image {tag} is not on this Docker host.")
+    return str(found["Id"])
+
+
+def _tag(kind: str, *content: str) -> str:
+    digest = hashlib.sha256("\0".join([_LAYOUT, *content]).encode()).hexdigest()
+    return f"slipway/{kind}:{digest[:12]}"
+
+
+# --- the build context ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One file of a context: from disk, or a text."""
+
+    name: str
+    path: Path | None = None
+    content: bytes = b""
+
+    @classmethod
+    def text(cls, name: str, text: str) -> _Entry:
+        return cls(name, content=text.encode())
+
+    def read(self) -> bytes:
+        return self.path.read_bytes() if self.path else self.content
+
+    def add_to(self, archive: tarfile.TarFile) -> None:
+        """Owned by root, readable by all, without times: the same files give the same layer."""
+        info = tarfile.TarInfo(self.name)
+        info.mode = 0o644
+        if self.path is None:
+            info.size = len(self.content)
+            archive.addfile(info, io.BytesIO(self.content))
+            return
+        with self.path.open("rb") as file:
+            info.size = self.path.stat().st_size
+            archive.addfile(info, file)
+
+
+def _pack(context: IO[bytes], entries: list[_Entry]) -> None:
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for entry in entries:
+            entry.add_to(archive)
+    context.seek(0)
+
+
+def _tree(folder: Path, name: str) -> Iterator[_Entry]:
+    """Yield the files of a folder in order; links are not followed out of it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            yield _Entry(f"{name}/{path.relative_to(folder).as_posix()}", path)
+
+
+def _sources(folder: Path) -> Iterator[_Entry]:
+    for entry in _tree(folder, "serving"):
+        if "__pycache__" not in entry.name and not entry.name.endswith(".pyc"):
+            yield entry

@@ -1,0 +1,243 @@
+"""What each long step does. Idempotent: what is there already is used again.
+
+After "Copy model" a revision lives from its own copy in `models/<sha256>/`; MLflow is not asked
+again, so a version that vanishes behind our back stops no service.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from deployments import environments, images, pythons, runtimes, smoke
+from deployments.choices import StepName
+from deployments.drivers.docker import DockerDriver
+from deployments.models import Operation, Revision, Service, Step
+from deployments.processes import Cancelled
+from deployments.targets import driver_for
+from registry import files
+from registry.facts import Facts, facts_read
+
+
+class StepFailed(Exception):
+    """The step cannot succeed for this revision; the message is for the service page."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One claimed step with what its handler needs."""
+
+    operation: Operation
+    step: Step
+    revision: Revision
+    log: Callable[[str], None]
+    cancelled: Callable[[], bool]
+
+    @property
+    def service(self) -> Service:
+        return cast(Service, self.operation.service)
+
+    @property
+    def model_dir(self) -> Path:
+        folder: Path = settings.DATA.models / self.revision.model_sha256
+        return folder
+
+    def keep(self, **values: str) -> None:
+        """Write what this step found out about its revision."""
+        Revision.objects.filter(pk=self.revision.pk).update(**values)
+        for name, value in values.items():
+            setattr(self.revision, name, value)
+
+    def builder(self) -> environments.Builder:
+        builder = environments.Builder(
+            root=settings.DATA.environments,
+            tmp=settings.DATA.tmp,
+            user=settings.SLIPWAY.service_user,
+            log=self.log,
+            cancelled=self.cancelled,
+        )
+        environments.folder_ready(builder.root, builder.user)
+        environments.folder_ready(builder.tmp, builder.user)
+        return builder
+
+    def image_builder(self) -> images.Builder:
+        return images.Builder(
+            driver=cast(DockerDriver, driver_for(self.service.target)),
+            base_image=settings.SLIPWAY.base_image,
+            log=self.log,
+            cancelled=self.cancelled,
+            environment=_build_arguments(),
+        )
+
+
+def _build_arguments() -> dict[str, str]:
+    """The person's own package index, by the names uv and pip know; never a credential."""
+    keep = re.compile(r"^(UV_(DEFAULT_)?INDEX_URL|UV_DEFAULT_INDEX|PIP_INDEX_URL)$")
+    return {
+        name: value for name, value in os.environ.items() if keep.match(name) and "@" not in value
+    }
+
+
+def copied_facts(folder: Path) -> Facts:
+    """What the copied model's own files say of it."""
+
+    def read(path: str, limit: int) -> bytes | None:
+        try:
+            with (folder / path).open("rb") as stream:
+                return stream.read(limit)
+        except OSError:
+            return None
+
+    return facts_read(read)
+
+
+def copy_model(work: Work) -> str:
+    """Copy the model's files read-only to models/<sha256>/."""
+    revision = work.revision
+    if revision.model_sha256 and work.model_dir.is_dir():
+        work.log("The model's files are in place.")
+        return ""
+    work.log(f"Copying {revision.model_uri}")
+    sha256 = files.version_materialize(
+        name=revision.model_name,
+        version=revision.model_version,
+        destination_root=settings.DATA.models,
+    )
+    work.keep(model_sha256=sha256)
+    work.log(f"sha256 {sha256}")
+    return ""
+
+
+def prepare_environment(work: Work) -> str:
+    """Resolve the requirements and, on a target without images, build the environment."""
+    facts = copied_facts(work.model_dir)
+    if not facts.requirements:
+        raise StepFailed(_("The model lists no requirements; log it again with pip_requirements."))
+    try:
+        if driver_for(work.service.target).builds_image:
+            _prepare_for_image(work, facts)
+        else:
+            _prepare_here(work, facts)
+    except environments.EnvironmentFailed as error:
+        raise StepFailed(str(error)) from error
+    return ""
+
+
+def _prepare_here(work: Work, facts: Facts) -> None:
+    builder = work.builder()
+    python = _python(facts.python_version)
+    lock = _lock(work, builder, facts, python.minor)
+    folder = environments.build(builder, lock, python)
+    runtimes.install(builder, settings.DATA.runtimes, python)
+    work.keep(python=python.minor, environment_hash=folder.name)
+
+
+def _prepare_for_image(work: Work, facts: Facts) -> None:
+    builder = work.builder()
+    wanted = facts.python_version or pythons.own_minor()
+    try:
+        found = images.base_image_ready(work.image_builder())
+    except images.BuildCancelled as error:
+        raise Cancelled from error
+    if found != wanted:
+        raise StepFailed(
+            _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
+            % {"wanted": wanted, "image": settings.SLIPWAY.base_image, "found": found}
+        )
+    lock = _lock(work, builder, facts, found)
+    work.keep(python=found, environment_hash=environments.environment_hash(lock, found))
+
+
+def _lock(work: Work, builder: environments.Builder, facts: Facts, minor: str) -> str:
+    """The revision's own lock once it has one, so that starting again never changes packages."""
+    kept = _lock_file(work.revision.environment_hash)
+    if kept is not None and kept.exists() and work.revision.python == minor:
+        work.log("Using this revision's own lock.")
+        return kept.read_text(encoding="utf-8")
+    lock = environments.resolve(builder, facts.requirements, minor)
+    place = cast(Path, _lock_file(environments.environment_hash(lock, minor)))
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    temporary.write_text(lock, encoding="utf-8")
+    temporary.replace(place)
+    return lock
+
+
+def _lock_file(environment_hash: str) -> Path | None:
+    if not environment_hash:
+        return None
+    folder: Path = settings.DATA.environments / "locks"
+    return folder / f"{environment_hash}.lock.txt"
+
+
+def _python(minor: str) -> pythons.Python:
+    found = pythons.available(settings.SLIPWAY.service_user)
+    wanted = minor or pythons.own_minor()
+    if wanted not in found:
+        raise StepFailed(
+            _("The model needs Python %(wanted)s; this machine has %(found)s.")
+            % {"wanted": wanted, "found": ", ".join(sorted(found)) or _("none")}
+            + " "
+            + _("Install it, or log the model with one of those.")
+        )
+    return found[wanted]
+
+
+def build_image(work: Work) -> str:
+    """Build the service's image: base, environment (reused by hash), runtime, model."""
+    revision, builder = work.revision, work.image_builder()
+    lock = cast(Path, _lock_file(revision.environment_hash)).read_text(encoding="utf-8")
+    try:
+        environment = images.environment_image(
+            builder, lock_text=lock, environment_hash=revision.environment_hash
+        )
+        image = images.service_image(
+            builder,
+            environment=environment,
+            runtime_root=runtimes.SOURCE.parent,
+            model_dir=work.model_dir,
+            model_sha256=revision.model_sha256,
+        )
+    except images.BuildCancelled as error:
+        raise Cancelled from error
+    work.keep(image=image)
+    return ""
+
+
+def smoke_test(work: Work) -> str:
+    """Score the model's own input example through the new revision's endpoint."""
+    example = copied_facts(work.model_dir).input_example
+    try:
+        return smoke.smoke_test(work.service, work.revision, example, work.log)
+    except smoke.SmokeFailed as error:
+        raise StepFailed(str(error)) from error
+
+
+def _with_room(handler: Callable[[Work], str]) -> Callable[[Work], str]:
+    """Below SLIPWAY_MIN_FREE nothing new is written; what serves goes on serving."""
+
+    def run(work: Work) -> str:
+        free = shutil.disk_usage(settings.DATA.root).free
+        if free < settings.SLIPWAY.min_free_bytes:
+            raise StepFailed(
+                _("Only %(free)s MB of disk are free; free some space and try again.")
+                % {"free": free // (1024 * 1024)}
+            )
+        return handler(work)
+
+    return run
+
+
+HANDLERS: dict[StepName, Callable[[Work], str]] = {
+    StepName.COPY_MODEL: _with_room(copy_model),
+    StepName.PREPARE_ENVIRONMENT: _with_room(prepare_environment),
+    StepName.BUILD_IMAGE: _with_room(build_image),
+    StepName.SMOKE_TEST: smoke_test,
+}

@@ -1,0 +1,85 @@
+"""Verbs of a service and of an operation: each POST calls one service function."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from deployments import selectors, services
+from deployments.views.common import acts, came_from, secret
+from deployments.views.services import consume_context, service_context
+
+VERBS = {
+    "stop": services.service_stop,
+    "start": services.service_start,
+    "restart": services.service_restart,
+    "delete": services.service_delete,
+}
+
+
+@require_POST
+@acts
+def service_act(request: HttpRequest, name: str, verb: str) -> Any:
+    """Stop, start, restart or delete; the service page shows the operation."""
+    service = selectors.service_get(name)
+    VERBS[verb](service=service, user=request.user)  # type: ignore[operator]
+    return reverse("deployments:service", args=[name])
+
+
+@require_POST
+def service_keys(request: HttpRequest, name: str) -> HttpResponse:
+    """The keys as JSON, because a person pressed Show or Copy; leaves an Event."""
+    service = selectors.service_get(name)
+    keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+    return secret(JsonResponse(keys))
+
+
+@require_POST
+@acts
+def service_key_regenerate(request: HttpRequest, name: str) -> Any:
+    """Replace one key; programs that use it must be given the new one."""
+    service = selectors.service_get(name)
+    key = request.POST.get("key", "")
+    services.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
+    labels = {
+        "primary": _("The primary key was replaced."),
+        "secondary": _("The secondary key was replaced."),
+    }
+    messages.success(request, labels[key])
+    return reverse("deployments:service", args=[name])
+
+
+@require_POST
+def service_consume_keys(request: HttpRequest, name: str) -> HttpResponse:
+    """The programs of the Consume tab with the primary key in them, or without it again."""
+    service = selectors.service_get(name)
+    context = service_context(request, service)
+    if request.POST.get("key") == "hide" or not service.auth_enabled:
+        context.update(consume_context(service, context))
+    else:
+        keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+        context.update(consume_context(service, context, keys["primary"]))
+    return secret(render(request, "deployments/_snippets.html", context))
+
+
+@require_POST
+@acts
+def operation_cancel(request: HttpRequest, operation_id: UUID) -> Any:
+    operation = selectors.operation_get(operation_id)
+    services.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
+    return came_from(request, reverse("deployments:operation", args=[operation_id]))
+
+
+@require_POST
+@acts
+def operation_retry(request: HttpRequest, operation_id: UUID) -> Any:
+    operation = selectors.operation_get(operation_id)
+    again = services.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
+    return reverse("deployments:service", args=[again.service_name])

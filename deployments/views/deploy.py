@@ -1,0 +1,267 @@
+"""The Deploy page: What, Where, Access and resources on one page, pre-filled."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from deployments import configuration, selectors, services, targets
+from deployments import wizard_table as table
+from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
+from deployments.forms import (
+    DeployInput,
+    answers_read,
+    deploy_input,
+    free_name,
+    service_name,
+    tags_parse,
+)
+from deployments.models import Service, Target
+from deployments.preflight import Check, preflight
+from deployments.views.common import go
+from deployments.wizard import Answers, Recommendation, recommend
+from registry import selectors as registry
+from workspaces.errors import Conflict, Invalid, Problem
+
+FRESH = timedelta(seconds=15)  # a check of a target younger than this is shown as it is
+DOUBLE_CLICK = timedelta(minutes=2)
+UNPROCESSABLE = 422
+
+
+def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
+    cards = target_cards(all_targets())
+    return {
+        "values": values,
+        "version": version,
+        "versions": _versions(values),
+        "cards": cards,
+        "table": table,
+        "runs_as_root": os.geteuid() == 0,
+        **more,
+    }
+
+
+def _versions(values: DeployInput) -> list[str]:
+    """Versions to choose from, the newest first; the chosen one is always among them."""
+    try:
+        known = [row.version for row in registry.versions_list(values.model)]
+    except Problem:
+        known = []
+    return known if values.version in known else [values.version, *known]
+
+
+def _prefilled(model: str, version: str) -> DeployInput:
+    memory_mb = registry.measured_memory_mb(model, version)
+    ranked = recommend(Answers(memory_mb=memory_mb), map(target_facts, all_targets()))
+    best = ranked[0] if ranked and ranked[0].fits else None
+    kind = best.kind.kind if best else "local"
+    raw = configuration.defaults(kind, memory_mb)
+    resources = raw["containerResourceRequirements"]
+    return DeployInput(
+        model=model,
+        version=version,
+        name=free_name(service_name(model, version)),
+        target=(best.target or "") if best else "",
+        kind=kind,
+        cpu=f"{resources['cpu']:g}",
+        memory=f"{resources['memoryInGB']:g}",
+        auth=raw["authEnabled"],
+        max_concurrent=str(raw["maxConcurrentRequestsPerContainer"]),
+        queue_wait=str(raw["maxQueueWaitMs"]),
+        timeout=f"{raw['scoringTimeoutMs'] / 1000:g}",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def deploy(request: HttpRequest) -> HttpResponseBase:
+    """The page, and pressing Deploy on it."""
+    if request.method == "POST":
+        return _deploy(request)
+    model = request.GET.get("model", "")
+    if not model:
+        return render(request, "deployments/deploy_choose.html")
+    wanted = request.GET.get("version", "")
+    if not wanted:
+        known = registry.versions_list(model)
+        wanted = known[0].version if known else ""
+    version = registry.version_get(model, wanted)
+    values = _prefilled(model, str(version.version))
+    return render(request, "deployments/deploy.html", _context(values, version))
+
+
+def _deploy(request: HttpRequest) -> HttpResponseBase:
+    values = _posted(request)
+    made = _just_made(values, request.user)
+    if made is not None:  # the second click of a double click
+        return go(request, _landing(made.name))
+    try:
+        tags = tags_parse(values.tags)
+        checks = _checks(values)
+        if _failed(checks):
+            raise _as_problem(values, checks)
+        operation = services.service_create(
+            name=values.name,
+            model=values.model_uri,
+            target=values.target,
+            deployment=values.deployment(),
+            description=values.description,
+            tags=tags,
+            user=request.user,  # type: ignore[arg-type]
+        )
+    except Problem as problem:
+        made = _just_made(values, request.user) if isinstance(problem, Conflict) else None
+        return go(request, _landing(made.name)) if made else _refused(request, values, problem)
+    return go(request, _landing(operation.service_name))
+
+
+def _landing(name: str) -> str:
+    return reverse("deployments:service", args=[name]) + "?watch=1"
+
+
+def _posted(request: HttpRequest) -> DeployInput:
+    name = request.POST.get("target", "")
+    target = Target.objects.filter(name=name).first() if "\x00" not in name else None
+    return deploy_input(request.POST.dict(), target.kind if target else "")
+
+
+def _just_made(values: DeployInput, user: Any) -> Service | None:
+    """The service that a first click on the same form has made a moment ago."""
+    return (
+        selectors.services_list()
+        .filter(
+            name=values.name,
+            created_by=user,
+            created_at__gte=timezone.now() - DOUBLE_CLICK,
+            target__name=values.target,
+            wanted__model_name=values.model,
+            wanted__model_version=values.version,
+        )
+        .first()
+    )
+
+
+def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:
+    """What pre-flight found, at the controls where a person can mend it."""
+    fields: dict[str, list[str]] = {}
+    try:
+        configuration.validate(values.kind, values.deployment())
+    except Problem as problem:
+        fields.update(problem.fields)
+    controls = {"name": "name", "target": "target", "model": "version"}
+    for check in checks:
+        if check.result == "failed" and not (check.name == "configuration" and fields):
+            control = controls.get(check.name, "preflight")
+            fields.setdefault(control, []).append(check.sentence)
+    return Invalid(_("Nothing was deployed."), fields=fields)
+
+
+def _refused(request: HttpRequest, values: DeployInput, problem: Problem) -> HttpResponse:
+    values = values.with_problem(problem.fields)
+    version = None
+    try:
+        version = registry.version_get(values.model, values.version)
+    except Problem:
+        pass  # the message says so already
+    context = _context(values, version, problem=problem)
+    template = "deployments/deploy.html"
+    if getattr(request, "htmx", False):
+        template += "#form"
+    return render(request, template, context, status=UNPROCESSABLE)
+
+
+def _checks(values: DeployInput) -> list[Check]:
+    return preflight(
+        name=values.name,
+        model=values.model_uri,
+        target=values.target,
+        deployment=values.deployment(),
+    )
+
+
+def _failed(checks: list[Check]) -> bool:
+    return any(check.result == "failed" for check in checks)
+
+
+@require_POST
+def deploy_preflight(request: HttpRequest) -> HttpResponse:
+    """The list of checks for what the form holds now, and the button that they allow."""
+    values = _posted(request)
+    checks = _checks(values)
+    order = {"failed": 0, "warning": 1, "passed": 2}
+    context = {
+        "values": values,
+        "checks": sorted(checks, key=lambda check: order[check.result]),
+        "failed": _failed(checks),
+        "passed": sum(check.result == "passed" for check in checks),
+    }
+    return render(request, "deployments/_preflight.html", context)
+
+
+@require_POST
+def deploy_recommend(request: HttpRequest) -> HttpResponse:
+    """Help me choose: ranked reasons; moves the selection and fills in the resources."""
+    values = _posted(request)
+    asked = {
+        name.removeprefix("q-"): value
+        for name, value in request.POST.items()
+        if name.startswith("q-")
+    }
+    memory_mb = registry.measured_memory_mb(values.model, values.version)
+    try:
+        answers = answers_read(asked, memory_mb)
+    except Problem as problem:
+        context = {"problem": problem, "questions": QUESTION_LABELS}
+        return render(request, "deployments/_recommendations.html", context, status=UNPROCESSABLE)
+    ranked = recommend(answers, map(target_facts, all_targets()))
+    best = ranked[0] if ranked and ranked[0].fits else None
+    context = {"ranked": ranked, "best": best, "values": _moved(values, best), "oob": True}
+    response = render(request, "deployments/_recommendations.html", context)
+    response["HX-Trigger-After-Settle"] = json.dumps({"deploy-changed": {}})
+    return response
+
+
+QUESTION_LABELS = {
+    "requests_per_second": _("Requests per second"),
+    "milliseconds": _("Time per request"),
+    "memory": _("Memory"),
+}
+
+
+def _moved(values: DeployInput, best: Recommendation | None) -> DeployInput:
+    if best is None:
+        return values
+    resources = best.configuration["containerResourceRequirements"]
+    return replace(
+        values,
+        target=best.target or values.target,
+        cpu=f"{resources['cpu']:g}",
+        memory=f"{resources['memoryInGB']:g}",
+        auth=best.configuration["authEnabled"],
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def deploy_target_live(request: HttpRequest, name: str) -> HttpResponse:
+    """Live availability of one target, for its card; POST (Check now) always asks the engine."""
+    target = selectors.target_get(name)
+    stale = target.checked_at is None or target.checked_at < timezone.now() - FRESH
+    before = target.is_ready
+    if request.method == "POST" or stale:
+        user = request.user if isinstance(request.user, User) else None
+        target = targets.target_check(target=target, user=user)
+    context = {"target": target, "capacity": capacity_of(target)}
+    response = render(request, "deployments/_target_live.html", context)
+    if target.is_ready != before:
+        response["HX-Trigger-After-Settle"] = json.dumps({"deploy-changed": {}})
+    return response

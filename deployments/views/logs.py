@@ -1,0 +1,98 @@
+"""Logs as JSON for the follower and as files to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from deployments import loglines, selectors
+from deployments.models import Step
+from deployments.oplog import LogChunk
+from deployments.views.common import secret, whole
+from workspaces.errors import NotFound
+
+MAX_DOWNLOAD_CHUNKS = 10_000  # of 64 to 256 KB
+
+
+def readable(chunk: LogChunk) -> LogChunk:
+    """The chunk as people read it, cut at a whole line while more may follow."""
+    text, following = chunk.text, chunk.next_offset
+    if not chunk.complete and not text.endswith("\n"):
+        head, _newline, tail = text.rpartition("\n")
+        if _newline and "\ufffd" not in tail:
+            text, following = head + "\n", following - len(tail.encode())
+    lines = "".join(f"{loglines.shown(line)}\n" for line in loglines.parse(text))
+    return LogChunk(lines, following, chunk.complete)
+
+
+def _follow(request: HttpRequest, read: Callable[[int], LogChunk]) -> HttpResponse:
+    chunk = readable(read(whole(request.GET.get("offset"))))
+    body = {"text": chunk.text, "next_offset": chunk.next_offset, "complete": chunk.complete}
+    return secret(JsonResponse(body))
+
+
+def _download(name: str, read: Callable[[int], LogChunk]) -> StreamingHttpResponse:
+    """The log as it is on disk, in pieces."""
+
+    def pieces() -> Iterator[str]:
+        offset = 0
+        for _count in range(MAX_DOWNLOAD_CHUNKS):
+            chunk = read(offset)
+            if not chunk.text or chunk.next_offset <= offset:
+                return
+            yield chunk.text
+            offset = chunk.next_offset
+
+    response = StreamingHttpResponse(pieces(), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}.log"'
+    return response
+
+
+@require_safe
+def service_log(request: HttpRequest, name: str) -> HttpResponse:
+    service = selectors.service_get(name)
+    return _follow(request, lambda offset: selectors.service_log(service, offset))
+
+
+@require_safe
+def service_log_download(request: HttpRequest, name: str) -> StreamingHttpResponse:
+    service = selectors.service_get(name)
+    return _download(name, lambda offset: selectors.service_log(service, offset))
+
+
+@require_safe
+def operation_log(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    operation = selectors.operation_get(operation_id)
+    return _follow(request, lambda offset: selectors.operation_log(operation, offset))
+
+
+@require_safe
+def operation_log_download(request: HttpRequest, operation_id: UUID) -> StreamingHttpResponse:
+    operation = selectors.operation_get(operation_id)
+    name = f"{operation.service_name}-{operation.kind}-{operation.created_at:%Y%m%d%H%M%S}"
+    return _download(name, lambda offset: selectors.operation_log(operation, offset))
+
+
+def _step(operation_id: UUID, position: int) -> Step:
+    operation = selectors.operation_get(operation_id)
+    step = next((item for item in operation.steps.all() if item.position == position), None)
+    if step is None:
+        raise NotFound(_("There is no such step."))
+    return step
+
+
+@require_safe
+def step_panel(request: HttpRequest, operation_id: UUID, position: int) -> HttpResponse:
+    """The follower of one step's log, loaded when its row is opened."""
+    return render(request, "deployments/_step_log.html", {"step": _step(operation_id, position)})
+
+
+@require_safe
+def step_log(request: HttpRequest, operation_id: UUID, position: int) -> HttpResponse:
+    step = _step(operation_id, position)
+    return _follow(request, lambda offset: selectors.step_log(step, offset))

@@ -1,0 +1,62 @@
+"""Compute targets: what there is, whether it can be used, what runs there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from deployments import selectors, targets
+from deployments.choosing import all_targets, capacity_of, target_cards
+from deployments.views.common import acts
+from deployments.wizard_table import kind_of
+
+
+@require_safe
+def targets_list(request: HttpRequest) -> HttpResponse:
+    """Every target and the kinds that have none here, with what they would need."""
+    cards = target_cards(all_targets())
+    rows = [
+        {
+            "target": card["target"],
+            "kind": card["kind"],
+            "capacity": capacity_of(card["target"]),
+            "services": len(card["target"].services.all()),
+        }
+        for card in cards
+        if card["target"] is not None
+    ]
+    context = {"rows": rows, "missing": [card["kind"] for card in cards if card["target"] is None]}
+    return render(request, "deployments/targets.html", context)
+
+
+@require_safe
+def target_page(request: HttpRequest, name: str) -> HttpResponse:
+    """State, capacity and services of one target."""
+    target = selectors.target_get(name)
+    services = selectors.services_list().filter(target=target).order_by("name")
+    context = {
+        "target": target,
+        "kind": kind_of(target.kind),
+        "capacity": capacity_of(target),
+        "services": services,
+    }
+    return render(request, "deployments/target.html", context)
+
+
+@require_POST
+@acts
+def target_check(request: HttpRequest, name: str) -> Any:
+    """Check now: ask the engine, which answers within seconds."""
+    target = selectors.target_get(name)
+    checked = targets.target_check(target=target, user=request.user)  # type: ignore[arg-type]
+    if checked.problems:
+        messages.warning(request, " ".join(map(str, checked.problems)))
+    else:
+        messages.success(request, _("%(name)s is ready.") % {"name": name})
+    return reverse("deployments:target", args=[name])

@@ -1,0 +1,249 @@
+"""REST API of models and versions. Calls the same services as the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from registry import selectors, services
+from registry.uses import uses_of_model
+from registry.values import ModelRow, VersionInfo, own_tags
+from workspaces.tracking_models import StoredVersion
+
+TAG = ["models"]
+PAGE_TOKEN = OpenApiParameter("page_token", str, description="`next_page_token` of the page before")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Every refusal: a code for programs, sentences for people."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    fields = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))  # type: ignore[assignment]
+
+
+class RegisterSerializer(serializers.Serializer[Any]):
+    run_id = serializers.CharField(max_length=64)
+    path = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=1000,
+        help_text="Name of a logged model of the run, else a folder among its artifacts; "
+        "empty: the most recent logged model.",
+    )
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(required=False, allow_blank=True, default="")
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+
+
+class VersionChangeSerializer(serializers.Serializer[Any]):
+    """What is omitted stays; tags and aliases are replaced as a whole."""
+
+    description = serializers.CharField(required=False, allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+    aliases = serializers.ListField(child=serializers.CharField(), required=False, max_length=100)
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    size = serializers.IntegerField(allow_null=True)
+    sha256 = serializers.CharField(allow_blank=True)
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    uri = serializers.CharField(help_text="`models:/NAME/VERSION`, as services take it")
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    aliases = serializers.ListField(child=serializers.CharField())
+    status = serializers.CharField()
+    run_id = serializers.CharField(allow_blank=True)
+    source = serializers.CharField(allow_blank=True)
+    registered_by = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+    flavors = serializers.DictField(child=serializers.DictField())
+    signature = serializers.DictField(allow_null=True)
+    requirements = serializers.ListField(child=serializers.CharField())
+    python_version = serializers.CharField(allow_blank=True)
+    mlflow_version = serializers.CharField(allow_blank=True)
+    input_example = serializers.DictField(
+        allow_null=True, help_text="Can be sent to a scoring URI as it is"
+    )
+    size_bytes = serializers.IntegerField(allow_null=True)
+    files = FileSerializer(many=True)
+    sha256 = serializers.CharField(allow_blank=True)
+    properties = serializers.DictField()
+    problem = serializers.CharField(
+        allow_blank=True, help_text="Why not everything is known, in words"
+    )
+    services = serializers.ListField(child=serializers.CharField())
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    aliases = serializers.DictField(child=serializers.CharField())
+    latest_version = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+    services = serializers.ListField(child=serializers.CharField())
+
+
+class VersionSummarySerializer(serializers.Serializer[Any]):
+    version = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    aliases = serializers.ListField(child=serializers.CharField())
+    run_id = serializers.CharField(allow_blank=True)
+    status = serializers.CharField()
+    created_at = serializers.DateTimeField(allow_null=True)
+    services = serializers.ListField(child=serializers.CharField())
+
+
+class ModelDetailSerializer(ModelSerializer):
+    versions = VersionSummarySerializer(many=True, help_text="The newest first, 50 to a page")
+    next_page_token = serializers.CharField(allow_blank=True)
+
+
+class ModelPageSerializer(serializers.Serializer[Any]):
+    items = ModelSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True)
+
+
+def _refusals(*codes: int) -> dict[int, Any]:
+    return dict.fromkeys((401, 503, *codes), ProblemSerializer)
+
+
+class ModelsView(APIView):
+    """All models; registering the model of a run."""
+
+    @extend_schema(
+        operation_id="models_list",
+        tags=TAG,
+        parameters=[OpenApiParameter("search", str, description="Part of the name"), PAGE_TOKEN],
+        responses={200: ModelPageSerializer, **_refusals(400)},
+    )
+    def get(self, request: Request) -> Response:
+        """List models, those changed last first."""
+        query = request.query_params
+        page = selectors.models_list(query.get("search", ""), query.get("page_token", ""))
+        rows = [_model(row) for row in page.items]
+        return Response({"items": rows, "next_page_token": page.next_token})
+
+    @extend_schema(
+        operation_id="models_register",
+        tags=TAG,
+        request=RegisterSerializer,
+        responses={201: VersionSerializer, **_refusals(400, 404)},
+    )
+    def post(self, request: Request) -> Response:
+        """Register a model that a run logged; a name that exists gets its next version."""
+        given = RegisterSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        info = services.model_register_from_run(user=request.user, **given.validated_data)
+        return Response(_version(info), status=status.HTTP_201_CREATED)
+
+
+class ModelView(APIView):
+    """One model."""
+
+    @extend_schema(
+        operation_id="models_get",
+        tags=TAG,
+        parameters=[PAGE_TOKEN],
+        responses={200: ModelDetailSerializer, **_refusals(400, 404)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """Show a model and a page of its versions."""
+        found = selectors.model_get(name)
+        used = sorted({item for services_ in uses_of_model(name).values() for item in services_})
+        page = selectors.versions_page(name, request.query_params.get("page_token", ""))
+        versions = [_summary(row.version, row.services) for row in page.items]
+        body = _model(ModelRow(found, used))
+        return Response({**body, "versions": versions, "next_page_token": page.next_token})
+
+    @extend_schema(
+        operation_id="models_delete",
+        tags=TAG,
+        responses={204: None, **_refusals(404, 409)},
+    )
+    def delete(self, request: Request, name: str) -> Response:
+        """Delete a model with all versions; 409 while a service uses one."""
+        services.model_delete(name=name, user=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(
+    parameters=[
+        OpenApiParameter("version", OpenApiTypes.STR, OpenApiParameter.PATH, description="“3”")
+    ]
+)
+class VersionView(APIView):
+    """One version of a model."""
+
+    @extend_schema(
+        operation_id="versions_get",
+        tags=TAG,
+        responses={200: VersionSerializer, **_refusals(404)},
+    )
+    def get(self, request: Request, name: str, version: str) -> Response:
+        """Show a version with the facts of its files."""
+        return Response(_version(selectors.version_get(name, version)))
+
+    @extend_schema(
+        operation_id="versions_update",
+        tags=TAG,
+        request=VersionChangeSerializer,
+        responses={200: VersionSerializer, **_refusals(400, 404)},
+    )
+    def patch(self, request: Request, name: str, version: str) -> Response:
+        """Change description, tags or aliases."""
+        given = VersionChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        info = services.version_update(
+            name=name, version=version, user=request.user, **given.validated_data
+        )
+        return Response(_version(info))
+
+    @extend_schema(
+        operation_id="versions_delete",
+        tags=TAG,
+        responses={204: None, **_refusals(404, 409)},
+    )
+    def delete(self, request: Request, name: str, version: str) -> Response:
+        """Delete a version; 409 while a service uses it."""
+        services.version_delete(name=name, version=version, user=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _model(row: ModelRow) -> dict[str, Any]:
+    values = vars(row.model) | {"tags": own_tags(row.model.tags), "services": row.services}
+    return dict(ModelSerializer(values).data)
+
+
+def _version(info: VersionInfo) -> dict[str, Any]:
+    used = uses_of_model(info.name).get(info.version, [])
+    files = [vars(item) for item in info.files]
+    values = vars(info) | {"uri": info.uri, "files": files, "services": used}
+    return dict(VersionSerializer(values).data)
+
+
+def _summary(version: StoredVersion, used: list[str]) -> dict[str, Any]:
+    return dict(VersionSummarySerializer(vars(version) | {"services": used}).data)
+
+
+urlpatterns = [
+    path("models", ModelsView.as_view(), name="models"),
+    path("models/<str:name>", ModelView.as_view(), name="model"),
+    path("models/<str:name>/versions/<str:version>", VersionView.as_view(), name="version"),
+]

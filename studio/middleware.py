@@ -1,0 +1,43 @@
+"""Content security policy by zone. /mlflow/ has its own, set by the proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+PAGES = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+HEADER = "Content-Security-Policy"
+
+Answer = HttpResponseBase
+GetResponse = Callable[[HttpRequest], Answer | Awaitable[Answer]]
+
+
+class ContentSecurityPolicyMiddleware:
+    """Adds the policy of pages, unless the view set one of its own (an artifact's preview)."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
+        answer = self.get_response(request)
+        return self._later(answer) if isinstance(answer, Awaitable) else _with_policy(answer)
+
+    async def _later(self, answer: Awaitable[Answer]) -> Answer:
+        return _with_policy(await answer)
+
+
+def _with_policy(answer: Answer) -> Answer:
+    answer.headers.setdefault(HEADER, PAGES)
+    return answer

@@ -1,0 +1,1 @@
+"""Admin > Overview: whether the studio's own parts work."""

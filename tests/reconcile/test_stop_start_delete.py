@@ -1,0 +1,99 @@
+"""Stop, start, restart and delete of a service on a scripted target."""
+
+from collections.abc import Callable
+
+import pytest
+
+from deployments.drivers.fake import FakeDriver
+from deployments.models import Operation, Port, Service
+from deployments.routes import compute
+from deployments.services import service_delete, service_restart, service_start, service_stop
+from registry.models import VersionUse
+from tests.factories import deploying, long_steps_done
+from workspaces.errors import Conflict
+
+Turn = Callable[..., Service]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_stopped_service_leaves_nothing_running(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    operation = service_stop(service=service, user=None)
+    service = turn(service, lambda row: row.state == "Stopped")
+    operation.refresh_from_db()
+    assert operation.status == "Succeeded"
+    assert list(fake.names()) == []
+    assert not Port.objects.exists()
+    assert compute()["diabetes"] == {"backends": [], "reason": "The service is stopped."}
+
+
+def test_a_stop_that_takes_its_time_is_transitioning_until_then(
+    fake: FakeDriver, turn: Turn
+) -> None:
+    service = turn(deploying("diabetes"))
+    fake.play("diabetes", {"stays": 3})
+    service_stop(service=service, user=None)
+    assert turn(service, lambda _: True).state == "Transitioning"
+    turn(service, lambda row: row.state == "Stopped")
+
+
+def test_a_stopped_service_starts_again(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    service_stop(service=service, user=None)
+    service = turn(service, lambda row: row.state == "Stopped")
+    operation = service_start(service=service, user=None)
+    long_steps_done(operation)
+    service = turn(service, lambda row: row.state == "Healthy")
+    operation.refresh_from_db()
+    assert operation.status == "Succeeded"
+    assert len(compute()["diabetes"]["backends"]) == 1
+
+
+def test_a_restart_makes_the_process_anew(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    before = fake.applied("diabetes-1-0")
+    operation = service_restart(service=service, user=None)
+    long_steps_done(operation)
+    turn(service, lambda row: row.state == "Healthy" and not row.operations.filter(status="Running"))
+    operation.refresh_from_db()
+    assert operation.status == "Succeeded"
+    assert fake.applied("diabetes-1-0") == before + 1
+
+
+def test_a_deleted_service_is_gone_and_its_operations_stay(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    VersionUse.objects.create(store="store", name="diabetes", version="1", service="diabetes")
+    operation = service_delete(service=service, user=None)
+    with pytest.raises(Service.DoesNotExist):
+        turn(service, lambda _: False)
+    operation.refresh_from_db()
+    assert (operation.status, operation.service_name) == ("Succeeded", "diabetes")
+    assert Operation.objects.count() == 2
+    assert not VersionUse.objects.exists()
+    assert list(fake.names()) == []
+    assert "diabetes" not in compute()
+
+
+def test_delete_cancels_what_is_under_way(fake: FakeDriver, turn: Turn) -> None:
+    deploy = deploying("diabetes")
+    service = Service.objects.get(name="diabetes")
+    service_delete(service=service, user=None)
+    deploy.refresh_from_db()
+    assert deploy.status == "Cancelled"
+    with pytest.raises(Service.DoesNotExist):
+        turn(service, lambda _: False)
+
+
+def test_a_second_change_meets_a_conflict(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    service_restart(service=service, user=None)
+    with pytest.raises(Conflict) as caught:
+        service_restart(service=service, user=None)
+    assert caught.value.code == "operation_open"
+
+
+def test_deleting_twice_is_the_same_operation(fake: FakeDriver, turn: Turn) -> None:
+    service = turn(deploying("diabetes"))
+    first = service_delete(service=service, user=None)
+    service.refresh_from_db()
+    assert service_delete(service=service, user=None) == first

@@ -1,0 +1,73 @@
+"""A real MLflow store of one test: a SQLite file and a folder of artifacts."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+
+@dataclass
+class Store:
+    """Where a test logs: `client` is MLflow's own."""
+
+    uri: str
+    artifacts: Path
+    client: Any
+
+    def experiment(self, name: str, **tags: str) -> str:
+        place = self.artifacts / f"e{abs(hash(name))}"
+        return str(self.client.create_experiment(name, artifact_location=str(place), tags=tags))
+
+    def run(
+        self, experiment_id: str, name: str = "run", end: str = "FINISHED", **values: Any
+    ) -> str:
+        """A run with `params`, `metrics` and `tags`; end="" leaves it going on."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        run = self.client.create_run(experiment_id, run_name=name)
+        self.client.log_batch(
+            run.info.run_id,
+            [Metric(k, v, 1, 0) for k, v in values.get("metrics", {}).items()],
+            [Param(k, v) for k, v in values.get("params", {}).items()],
+            [RunTag(k, v) for k, v in values.get("tags", {}).items()],
+        )
+        if end:
+            self.client.set_terminated(run.info.run_id, end)
+        return str(run.info.run_id)
+
+    def file(self, run_id: str, path: str, content: bytes = b"text") -> Path:
+        """An artifact written where MLflow would put it."""
+        file = Path(self.client.get_run(run_id).info.artifact_uri) / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+
+def make_template(folder: Path) -> Path:
+    """An empty store, made once: MLflow needs seconds to make its tables."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file = folder / "template.db"
+    SqlAlchemyStore(f"sqlite:///{file}", str(folder)).engine.dispose()
+    return file
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Points the studio at another store for one test."""
+    monkeypatch.setattr(settings, "SLIPWAY", replace(settings.SLIPWAY, **changes))
+
+
+def open_store(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    from mlflow import MlflowClient
+
+    shutil.copy(template, folder / "mlflow.db")
+    artifacts = folder / "artifacts"
+    artifacts.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    use(monkeypatch, tracking_uri=uri, artifact_root=str(artifacts))
+    return Store(uri, artifacts, MlflowClient(tracking_uri=uri, registry_uri=uri))

@@ -1,0 +1,169 @@
+"""The same gateway over HTTP, against a real `mlflow server` of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tracking.mlflow_store import Store, use
+from workspaces import tracking
+from workspaces.errors import Invalid, NotFound, Unavailable
+from workspaces.tracking_artifacts import (
+    artifact_open,
+    artifacts_list,
+    model_card,
+    run_models,
+)
+
+SECONDS_TO_START = 90
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    uri = f"http://127.0.0.1:{_free_port()}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
+    command += ["--port", uri.rsplit(":", 1)[1], "--backend-store-uri", f"sqlite:///{folder}/m.db"]
+    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    try:
+        _wait(uri, process, folder / "log")
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        log.close()
+
+
+def _wait(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"mlflow server did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def remote(server: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    use(monkeypatch, tracking_uri=server, artifact_root="/nowhere")
+    return Store(server, Path("/nowhere"), MlflowClient(server, server))
+
+
+def _experiment(remote: Store, name: str) -> str:
+    return str(remote.client.create_experiment(name))
+
+
+@pytest.mark.timeout(180)
+def test_runs_and_metrics_are_read_by_http(remote: Store) -> None:
+    experiment = _experiment(remote, "it's 100 %/<b>")
+    run_id = remote.run(experiment, "one", metrics={"rmse": 1.5}, params={"a": "x" * 5000})
+    remote.run(experiment, "two", metrics={"rmse": 0.5})
+    assert tracking.experiments_search(text="s 100 %/<B").items[0].id == experiment
+    order = ["metrics.`rmse` ASC"]
+    page = tracking.runs_search(experiment_ids=[experiment], order_by=order, limit=1)
+    assert [run.name for run in page.items] == ["two"]
+    rest = tracking.runs_search(
+        experiment_ids=[experiment], order_by=order, limit=1, page_token=page.next_token
+    )
+    assert [run.id for run in rest.items] == [run_id]
+    assert tracking.metric_history(run_id, "rmse").points[0].value == 1.5
+    assert tracking.experiments_activity([experiment])[experiment].last_run_at is not None
+
+
+def test_wrong_questions_are_told_apart_by_http(remote: Store) -> None:
+    with pytest.raises(Invalid) as caught:
+        tracking.runs_search(experiment_ids=["0"], filter="metrics.rmse <")
+    assert "metrics.rmse" in caught.value.fields["filter"][0]
+    with pytest.raises(NotFound):
+        tracking.run_get("0" * 32)
+    with pytest.raises(NotFound):
+        tracking.experiment_get("424242")
+
+
+def test_artifacts_and_models_stream_through_the_server(remote: Store) -> None:
+    import mlflow
+    import pandas as pd
+    from sklearn.linear_model import Ridge
+
+    mlflow.set_tracking_uri(remote.uri)
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    with mlflow.start_run(experiment_id=_experiment(remote, "art")) as started:
+        mlflow.log_text("hello", "deep/a b#%.txt")
+        mlflow.sklearn.log_model(
+            Ridge().fit(frame, [1.0, 2.0]),
+            name="model",
+            input_example=frame,
+            pip_requirements=["scikit-learn"],
+        )
+    run = tracking.run_get(started.info.run_id)
+    entries, _ = artifacts_list(run.artifact_uri)
+    assert [(e.path, e.is_folder) for e in entries] == [("deep", True)]
+    (file,), _ = artifacts_list(run.artifact_uri, "deep")
+    assert artifact_open(run.artifact_uri, file.path).read(100) == b"hello"
+    (model,) = run_models(run)
+    assert model_card(model).has_signature
+    with pytest.raises(NotFound):
+        artifact_open(run.artifact_uri, "deep/none.txt")
+
+
+def test_files_of_this_machine_are_not_read_for_a_remote_store(remote: Store) -> None:
+    with pytest.raises(Unavailable):
+        artifacts_list("file:///etc")
+    with pytest.raises(Unavailable):
+        artifacts_list("mlflow-artifacts://other.example/1/x")
+
+
+def test_a_server_that_is_down_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, tracking_uri=f"http://127.0.0.1:{_free_port()}")
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        tracking.run_get("0" * 32)
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_hangs_is_given_up_within_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held: list[socket.socket] = []
+        threading.Thread(target=lambda: held.append(listener.accept()[0]), daemon=True).start()
+        use(monkeypatch, tracking_uri=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        tracking.stores()
+        started = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            tracking.run_get("0" * 32)
+        assert time.monotonic() - started < 5
+        assert "did not answer" in caught.value.message
+        for connection in held:
+            connection.close()
