@@ -64,7 +64,8 @@ def tool_environment(root: Path, user: str) -> dict[str, str]:
     values["PATH"] = os.environ.get("PATH", os.defpath)
     if service_account(user):  # root's cache and home are closed to the service user
         cache = root / ".cache"
-        values |= {"HOME": str(cache), "UV_CACHE_DIR": str(cache / "uv")}
+        values["HOME"] = str(cache)
+        values.setdefault("UV_CACHE_DIR", str(cache / "uv"))
     else:
         values["HOME"] = os.environ.get("HOME", str(root))
     if "PIP_INDEX_URL" in values:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import io
+import json
 import tarfile
 import tempfile
 import textwrap
@@ -166,17 +167,10 @@ def service_image(
     runtime = runtime_image(builder, runtime_root=runtime_root)
     driver = builder.driver
     tag = _tag("service", _image_id(driver, environment), _image_id(driver, runtime), model_sha256)
-    program = f'"{ENVIRONMENT_DIR}/bin/python", "{RUNTIME_DIR}/serving/boot.py"'
     dockerfile = f"""
         COPY --from={runtime} {RUNTIME_DIR} {RUNTIME_DIR}
         COPY model {MODEL_DIR}
-        ENV PATH={ENVIRONMENT_DIR}/bin:$PATH HOME={HOME_DIR} SLIPWAY_LOG=stdout PYTHONUNBUFFERED=1
         USER {USER_ID}:{USER_ID}
-        WORKDIR {REPLICA_DIR}
-        EXPOSE {INNER_PORT}
-        HEALTHCHECK NONE
-        ENTRYPOINT []
-        CMD [{program}, "replica", "--dir", "{REPLICA_DIR}"]
     """
     labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: driver.node}
     files = _tree(model_dir, "model")
@@ -288,17 +282,28 @@ def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> st
 
 
 def _tools_image(builder: Builder) -> str:
-    """The base image with uv (4 times as fast as pip here) and the user that services run as."""
+    """The base image with uv (4 times as fast as pip here) and the user that services run as.
+
+    What to run is said here already and inherited: the classic builder makes a container for each
+    instruction, and a service's own image has to be quick.
+    """
     uv = importlib.metadata.version("uv")
     tag = _tag("tools", _base_id(builder), uv)
+    program = f'"{ENVIRONMENT_DIR}/bin/python", "{RUNTIME_DIR}/serving/boot.py"'
     user = f"slipway:x:{USER_ID}:{USER_ID}::{HOME_DIR}:/bin/false"
     dockerfile = f"""
         USER 0:0
         RUN echo '{user}' >> /etc/passwd && echo 'slipway:x:{USER_ID}:' >> /etc/group \\
          && mkdir -p {REPLICA_DIR} {HOME_DIR} && chown {USER_ID}:{USER_ID} {REPLICA_DIR} {HOME_DIR}
-        ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy PIP_DISABLE_PIP_VERSION_CHECK=1
+        ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy PATH={ENVIRONMENT_DIR}/bin:$PATH \\
+            HOME={HOME_DIR} SLIPWAY_LOG=stdout PYTHONUNBUFFERED=1
         RUN python3 -m venv {TOOLS_DIR} \\
          && {TOOLS_DIR}/bin/pip install --no-cache-dir --progress-bar off uv=={uv}
+        WORKDIR {REPLICA_DIR}
+        EXPOSE {INNER_PORT}
+        HEALTHCHECK NONE
+        ENTRYPOINT []
+        CMD [{program}, "replica", "--dir", "{REPLICA_DIR}"]
     """
     return _ensure(builder, tag, builder.base_image, dockerfile, [], {IMAGE_LABEL: "tools"})
 
@@ -317,10 +322,10 @@ def _ensure(
         return tag
     builder.log(f"Building image {tag}")
     arguments = "".join(f"ARG {name}\n" for name in sorted(builder.environment))
-    # First of all the labels by which `images_prune` finds what a failed build leaves.
-    marks = {**builder.labels, IMAGE_LABEL: labels[IMAGE_LABEL]}
-    first = "".join(f'LABEL {key}="{value}"\n' for key, value in sorted(marks.items()))
-    dockerfile = f"FROM {parent}\n{first}{arguments}{textwrap.dedent(steps)}"
+    # At first the labels by which `images_prune` finds what a failed build leaves, at last those
+    # that would keep two images from sharing the layers between.
+    first = _label({**builder.labels, IMAGE_LABEL: labels[IMAGE_LABEL]})
+    dockerfile = f"FROM {parent}\n{first}{arguments}{textwrap.dedent(steps)}{_label(labels)}"
     with tempfile.TemporaryFile() as context:
         _pack(context, [_Entry.text("Dockerfile", dockerfile), *files])
         docker_build.build(
@@ -329,10 +334,15 @@ def _ensure(
             builder.watch,
             tag=tag,
             buildargs=dict(builder.environment),
-            labels=dict(labels),
             network_mode=builder.network or None,
         )
     return tag
+
+
+def _label(labels: Mapping[str, str]) -> str:
+    """Return one instruction for all labels: each instruction is a container for the builder."""
+    pairs = " ".join(f"{key}={json.dumps(value)}" for key, value in sorted(labels.items()))
+    return f"LABEL {pairs}\n"
 
 
 def _base_id(builder: Builder) -> str:

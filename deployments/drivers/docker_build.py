@@ -135,7 +135,7 @@ def _failure(error: BaseException, base_url: str) -> BaseException:
     """Return our error for one that the engine answered or that the connection had."""
     from docker.errors import APIError
 
-    if isinstance(error, APIError):
+    if isinstance(error, APIError):  # the answer itself: a bad Dockerfile, or no base image
         return BuildFailed(cause([str(error.explanation or error)]))
     try:
         with docker_client.translated(base_url):
@@ -217,6 +217,17 @@ class _Cancellable:
 
 _CAUSES: tuple[tuple[str, str], ...] = (
     (
+        r"(?:pull access denied for|manifest for|manifest unknown)"
+        r" ?(?P<image>[\w./:\-]*)",
+        "The base image {image} cannot be fetched. Name one that this Docker host has, or may"
+        " fetch, in SLIPWAY_BASE_IMAGE.",
+    ),
+    (
+        r"Get \"?https?://(?P<registry>[^/\"]+)/v2/",
+        "The image registry {registry} cannot be reached from this Docker host. Name a base image"
+        " that it has already in SLIPWAY_BASE_IMAGE.",
+    ),
+    (
         r"[Nn]o space left on device|os error 28",
         "The disk of the Docker host is full. Free some space, for example with"
         " 'docker system prune', and retry.",
@@ -263,17 +274,6 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"[Hh]ash mismatch for [`']?(?P<package>[^`'\s]+)",
         "The package {package} on the index is not the one in the lock (its hash differs).",
-    ),
-    (
-        r"(?:pull access denied for|manifest for|manifest unknown)"
-        r" ?(?P<image>[\w./:\-]*)",
-        "The base image {image} cannot be fetched. Name one that this Docker host has, or may"
-        " fetch, in SLIPWAY_BASE_IMAGE.",
-    ),
-    (
-        r"Get \"?https?://(?P<registry>[^/\"]+)/v2/",
-        "The image registry {registry} cannot be reached from this Docker host. Name a base image"
-        " that it has already in SLIPWAY_BASE_IMAGE.",
     ),
     (
         r"[Kk]illed|returned a non-zero code: 137",

@@ -63,7 +63,7 @@ def pill(state: object) -> Pill:
     return Pill(str(LABELS.get(word, word)), colour, name)
 
 
-# --- time --------------------------------------------------------------------------------------------
+# --- time
 def as_datetime(value: object) -> datetime | None:
     """A moment from a datetime, seconds or milliseconds since 1970, or ISO text; else None."""
     if isinstance(value, datetime):
@@ -153,7 +153,7 @@ def elapsed(start: object, end: object = None) -> str:
     return duration((as_datetime(end) or timezone.now()) - began)
 
 
-# --- numbers and text ------------------------------------------------------------------------------
+# --- numbers and text
 @register.filter
 def bytes_text(value: object) -> str:
     """1536 -> "1.5 KB" (1024 to the step); "–" for nothing."""
@@ -239,7 +239,7 @@ def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
     return mapping.get(key) if mapping else None
 
 
-# --- pictures --------------------------------------------------------------------------------------
+# --- pictures
 @register.simple_tag
 def sparkline(values: Iterable[float | None], width: int = 96, height: int = 24) -> SafeString:
     """Inline SVG line of the numbers, oldest first; None breaks it, nothing draws nothing."""

@@ -34,6 +34,9 @@ REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} blocked ${event.blockedURI} ${event.sample}`));
 """
+# Plotly follows a resized window a moment later
+CHARTS_FIT = """() => [...document.querySelectorAll(".chart .main-svg")].every(
+  (svg) => svg.clientWidth <= svg.closest(".chart").clientWidth + 1)"""
 STATUS = re.compile(r"status of (\d{3})")
 
 
@@ -83,6 +86,7 @@ def look(page: Page, name: str) -> list[Path]:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function(CHARTS_FIT)
             assert_fits(page)
             path = RESULTS / f"{name}-{width}-{theme}.png"
             page.screenshot(path=path, full_page=True)

@@ -22,8 +22,8 @@ LOG = "INFO starting\nWARNING slow disk\nERROR it broke\n  at line 3\nINFO done\
 PAGES = Path(__file__).resolve().parent / "pages"
 
 
-def render(request: HttpRequest, name: str, status: int = 200, **context: object) -> HttpResponse:
-    text = (PAGES / name).read_text("utf-8")
+def render(request: HttpRequest, page: str, status: int = 200, **context: object) -> HttpResponse:
+    text = (PAGES / page).read_text("utf-8")
     template = engines["django"].from_string(CottonCompiler().process(text))
     return HttpResponse(template.render(context, request), status=status)
 

@@ -115,7 +115,7 @@ def test_a_person_signs_in_and_out(page, person):
     expect(page).to_have_url(re.compile(r"/login/\?next=/"))
     assert_accessible(page)
     look(page, "sign-in")
-    page.get_by_label("Username").fill("ada")
+    page.get_by_label("User name").fill("ada")
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Home")

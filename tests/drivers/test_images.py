@@ -19,7 +19,9 @@ from deployments.images import BuildCancelled, Builder, BuildFailed
 from tests.drivers.cases import until
 
 pytestmark = pytest.mark.docker
+MARK = "slipway.test-images"
 SMALL = "six==1.16.0\n"
+IMPATIENT = {"UV_HTTP_RETRIES": "0"}
 
 
 @pytest.fixture
@@ -27,21 +29,25 @@ def lines() -> list[str]:
     return []
 
 
-@pytest.fixture
-def builder(base_image: str, lines: list[str]) -> Iterator[Builder]:
-    """A builder of a node of its own; its service images and leftovers are removed afterwards."""
-    driver = DockerDriver(node=f"test{uuid.uuid4().hex[:8]}", base_image=base_image)
-    mark = uuid.uuid4().hex[:8]
-    yield Builder(
-        driver, base_image, lines.append, cancelled=lambda: False, labels={"slipway.test": mark}
-    )
-    for tag in images.service_images(driver):
-        images.image_remove(driver, tag)
-    for image in driver.client.images(filters={"label": f"slipway.test={mark}"}):
+@pytest.fixture(scope="module", autouse=True)
+def clean_up() -> Iterator[None]:
+    """Removes what these tests built, when all have run; base, tools and runtime images stay."""
+    yield
+    driver = DockerDriver()
+    for image in driver.client.images(filters={"label": [f"{MARK}=1"]}):
         for tag in image["RepoTags"] or []:
             if tag.startswith("slipway/environment:"):
                 images.image_remove(driver, tag)
-    driver.client.prune_images({"dangling": True, "label": f"slipway.test={mark}"})
+    driver.client.prune_images({"dangling": True, "label": f"{MARK}=1"})
+
+
+@pytest.fixture
+def builder(base_image: str, lines: list[str]) -> Iterator[Builder]:
+    """A builder of a node of its own, whose service images are removed afterwards."""
+    driver = DockerDriver(node=f"test{uuid.uuid4().hex[:8]}", base_image=base_image)
+    yield Builder(driver, base_image, lines.append, cancelled=lambda: False, labels={MARK: "1"})
+    for tag in images.service_images(driver):
+        images.image_remove(driver, tag)
 
 
 @pytest.fixture
@@ -138,7 +144,7 @@ def test_a_package_that_does_not_exist_is_named(builder: Builder, lines: list[st
 
 
 def test_a_version_that_does_not_exist_is_named(builder: Builder) -> None:
-    with pytest.raises(BuildFailed, match="No version of six==99.0 on the package index"):
+    with pytest.raises(BuildFailed, match=r"No version of six==99\.0 on the package index"):
         environment(builder, "six==99.0\n")
 
 
@@ -153,17 +159,17 @@ def test_a_package_that_is_only_source_is_not_built_unasked(builder: Builder) ->
 
 
 def test_a_changed_package_is_refused(builder: Builder) -> None:
-    with pytest.raises(BuildFailed, match="six==1.16.0 on the index is not the one in the lock"):
+    with pytest.raises(BuildFailed, match=r"six==1\.16\.0 on the index is not the one in the lock"):
         environment(builder, f"six==1.16.0 --hash=sha256:{'0' * 64}\n")
 
 
 def test_a_build_without_a_network_says_so(builder: Builder) -> None:
     with pytest.raises(BuildFailed, match="could not reach the package index"):
-        environment(dataclasses.replace(builder, network="none", timeout=60))
+        environment(dataclasses.replace(builder, network="none", environment=IMPATIENT))
 
 
 def test_build_arguments_reach_the_build_and_not_the_service(builder: Builder) -> None:
-    wrong = {"UV_INDEX_URL": "http://127.0.0.1:9/simple"}
+    wrong = {"UV_INDEX_URL": "http://127.0.0.1:9/simple", **IMPATIENT}
     with pytest.raises(BuildFailed, match="could not reach the package index"):
         environment(dataclasses.replace(builder, environment=wrong))
     fine = {"UV_CONCURRENT_DOWNLOADS": "3"}
@@ -203,11 +209,9 @@ def test_cancelling_ends_a_silent_build_and_leaves_no_container(builder: Builder
         environment(watched, lock)
     assert running.is_set()
     until(lambda: containers_of_builds(builder.driver) == 0)
-    tags = [tag for image in builder.driver.client.images() for tag in image["RepoTags"] or []]
     again = dataclasses.replace(builder, cancelled=lambda: True)
     with pytest.raises(BuildCancelled):  # nothing was published: it would be found, not built
         environment(again, lock)
-    assert len(tags) == len(set(tags))
 
 
 def test_a_build_that_takes_too_long_is_ended(builder: Builder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,14 @@ def _from_code(factory: pytest.TempPathFactory, name: str) -> Path:
 
     columns = Schema([ColSpec("string", "action"), ColSpec("double", "amount")])
     folder = factory.mktemp("models") / name
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=str(HERE / "models" / f"{name}.py"),
-        signature=ModelSignature(inputs=columns),
-        pip_requirements=["mlflow"],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's advice on type hints and examples
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(HERE / "models" / f"{name}.py"),
+            signature=ModelSignature(inputs=columns),
+            pip_requirements=["mlflow"],
+        )
     return folder
 
 

@@ -18,7 +18,7 @@ import requests
 
 BOOT = Path(__file__).resolve().parents[2] / "serving" / "boot.py"
 KEY, STUDIO_KEY = "the-primary-key", "the-studio-key"
-DEADLINE = 60.0  # seconds; loading MLflow on a busy machine takes some
+DEADLINE = 100.0  # seconds; loading MLflow on a busy machine takes some
 
 
 def wait_until(true: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
