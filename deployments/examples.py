@@ -178,21 +178,6 @@ def _parse(field: Field, text: str) -> tuple[Any, str]:
     return text, ""
 
 
-def pretty(value: Any, indent: int = 0) -> str:
-    """JSON for reading and editing: two spaces, and a list of scalars on one line."""
-    inner = " " * (indent + 2)
-    if isinstance(value, Mapping) and value:
-        rows = [
-            f"{json.dumps(key, ensure_ascii=False)}: {pretty(item, indent + 2)}"
-            for key, item in value.items()
-        ]
-        return "{\n" + ",\n".join(inner + row for row in rows) + f"\n{' ' * indent}}}"
-    if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
-        rows = [pretty(item, indent + 2) for item in value]
-        return "[\n" + ",\n".join(inner + row for row in rows) + f"\n{' ' * indent}]"
-    return json.dumps(value, ensure_ascii=False)
-
-
 def refill(fields: list[Field], row: Mapping[str, Any]) -> list[Field]:
     """The same fields with the values of a row; a column that it lacks is empty."""
     return [replace(field, value=_as_text(row.get(field.name)), error="") for field in fields]

@@ -18,7 +18,7 @@ import json
 import tarfile
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -57,7 +57,6 @@ __all__ = [
     "service_images",
 ]
 
-_LAYOUT = "1"  # raise it when a Dockerfile below changes, so that no old image is taken for new
 _UV = f"{TOOLS_DIR}/bin/uv"
 _INSTALL = f"{_UV} pip install --no-cache --no-progress --compile-bytecode"
 
@@ -108,8 +107,6 @@ def environment_image(
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
     tools = _tools_image(builder)
-    wish = ("environment", _image_id(builder.driver, tools), environment_hash, lock_text)
-    tag = _tag("environment", *wish, str(wheels_only))
     only = "--no-build " if wheels_only else ""
     dockerfile = f"""
         COPY requirements.lock {ENVIRONMENT_DIR}.lock
@@ -118,7 +115,7 @@ def environment_image(
     """
     files = [_Entry.text("requirements.lock", lock_text)]
     labels = {IMAGE_LABEL: "environment", ENVIRONMENT_LABEL: environment_hash}
-    return _ensure(builder, tag, tools, dockerfile, files, labels)
+    return _ensure(builder, tools, dockerfile, files, labels, content=lock_text)
 
 
 def runtime_image(builder: Builder, *, runtime_root: Path) -> str:
@@ -135,14 +132,14 @@ def runtime_image(builder: Builder, *, runtime_root: Path) -> str:
     content = hashlib.sha256()
     for entry in source:
         content.update(f"{entry.name}\0".encode() + entry.read() + b"\0")
-    tag = _tag("runtime", _image_id(builder.driver, tools), content.hexdigest())
     dockerfile = f"""
         COPY serving/requirements.lock {RUNTIME_DIR}.lock
         RUN {_INSTALL} --no-build --python python3 --target {RUNTIME_DIR} -r {RUNTIME_DIR}.lock
         COPY serving {RUNTIME_DIR}/serving
         RUN python3 -m compileall -q {RUNTIME_DIR}/serving
     """
-    return _ensure(builder, tag, tools, dockerfile, source, {IMAGE_LABEL: "runtime"})
+    labels = {IMAGE_LABEL: "runtime"}
+    return _ensure(builder, tools, dockerfile, source, labels, content=content.hexdigest())
 
 
 def service_image(
@@ -165,16 +162,14 @@ def service_image(
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
     runtime = runtime_image(builder, runtime_root=runtime_root)
-    driver = builder.driver
-    tag = _tag("service", _image_id(driver, environment), _image_id(driver, runtime), model_sha256)
     dockerfile = f"""
         COPY --from={runtime} {RUNTIME_DIR} {RUNTIME_DIR}
         COPY model {MODEL_DIR}
         USER {USER_ID}:{USER_ID}
     """
-    labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: driver.node}
+    labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: builder.driver.node}
     files = _tree(model_dir, "model")
-    return _ensure(builder, tag, environment, dockerfile, files, labels)
+    return _ensure(builder, environment, dockerfile, files, labels)
 
 
 def service_images(driver: DockerDriver) -> list[str]:
@@ -288,7 +283,7 @@ def _tools_image(builder: Builder) -> str:
     instruction, and a service's own image has to be quick.
     """
     uv = importlib.metadata.version("uv")
-    tag = _tag("tools", _base_id(builder), uv)
+    _fetch_base(builder)
     program = f'"{ENVIRONMENT_DIR}/bin/python", "{RUNTIME_DIR}/serving/boot.py"'
     user = f"slipway:x:{USER_ID}:{USER_ID}::{HOME_DIR}:/bin/false"
     dockerfile = f"""
@@ -305,18 +300,24 @@ def _tools_image(builder: Builder) -> str:
         ENTRYPOINT []
         CMD [{program}, "replica", "--dir", "{REPLICA_DIR}"]
     """
-    return _ensure(builder, tag, builder.base_image, dockerfile, [], {IMAGE_LABEL: "tools"})
+    return _ensure(builder, builder.base_image, dockerfile, [], {IMAGE_LABEL: "tools"})
 
 
 def _ensure(
     builder: Builder,
-    tag: str,
     parent: str,
     steps: str,
-    files: Iterator[_Entry] | list[_Entry],
+    files: Iterable[_Entry],
     labels: Mapping[str, str],
+    content: str = "",
 ) -> str:
-    """Build `steps` on `parent` unless the tag exists; returns the tag."""
+    """Build `steps` on `parent` unless that was done before; returns the tag.
+
+    The tag is the hash of the parent's id, the steps, the labels and `content`.
+    """
+    wish = [_image_id(builder.driver, parent), steps, _label(labels), content]
+    digest = hashlib.sha256("\0".join(wish).encode()).hexdigest()
+    tag = f"slipway/{labels[IMAGE_LABEL]}:{digest[:12]}"
     if _exists(builder.driver, tag):
         builder.log(f"Using image {tag}, which exists")
         return tag
@@ -345,12 +346,10 @@ def _label(labels: Mapping[str, str]) -> str:
     return f"LABEL {pairs}\n"
 
 
-def _base_id(builder: Builder) -> str:
-    found = _find(builder.driver, builder.base_image)
-    if found is None:
+def _fetch_base(builder: Builder) -> None:
+    if not _exists(builder.driver, builder.base_image):
         builder.log(f"Fetching base image {builder.base_image}")
         docker_build.pull(builder.driver.base_url, builder.base_image, builder.watch)
-    return _image_id(builder.driver, builder.base_image)
 
 
 def _find(driver: DockerDriver, tag: str) -> dict[str, Any] | None:
@@ -374,11 +373,6 @@ def _image_id(driver: DockerDriver, tag: str) -> str:
     if found is None:
         raise InvalidSpec(f"The image {tag} is not on this Docker host.")
     return str(found["Id"])
-
-
-def _tag(kind: str, *content: str) -> str:
-    digest = hashlib.sha256("\0".join([_LAYOUT, *content]).encode()).hexdigest()
-    return f"slipway/{kind}:{digest[:12]}"
 
 
 # --- the build context ----------------------------------------------------------------------------

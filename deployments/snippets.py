@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.jsontext import pretty
+
 KEY_PLACEHOLDER = "YOUR_SERVICE_KEY"
 TIMEOUT_SECONDS = 60
 
@@ -55,9 +57,9 @@ def snippets(
     ]
 
 
-def _json(body: Mapping[str, Any], indent: int | None = None) -> str:
+def _json(body: Mapping[str, Any]) -> str:
     """ASCII only: a console in another encoding must not change the body."""
-    return json.dumps(body, indent=indent, allow_nan=False)
+    return pretty(body, ascii_only=True)
 
 
 def _curl(uri: str, body: Mapping[str, Any], key: str | None) -> str:
@@ -93,9 +95,9 @@ def _javascript(uri: str, body: Mapping[str, Any], key: str | None) -> str:
     setup = f"const scoringUri = {json.dumps(uri)};\n"
     setup += f"const key = {json.dumps(key)};\n" if key is not None else ""
     auth = "\n    Authorization: `Bearer ${key}`," if key is not None else ""
-    literal = _json(body, 2)
+    literal = _json(body)
     if "__proto__" in literal:  # in an object literal this name would set the prototype
-        literal = f"JSON.parse({json.dumps(_json(body))})"
+        literal = f"JSON.parse({json.dumps(json.dumps(body))})"
     return f"""{setup}
 const body = {literal};
 
@@ -129,7 +131,7 @@ def _csharp(uri: str, body: Mapping[str, Any], key: str | None) -> str:
 
 {setup}
 const string Body = \"\"\"
-{_json(body, 2)}
+{_json(body)}
 \"\"\";
 
 using var client = new HttpClient {{ Timeout = TimeSpan.FromSeconds({TIMEOUT_SECONDS}) }};
@@ -162,7 +164,7 @@ def _r(uri: str, body: Mapping[str, Any], key: str | None) -> str:
     return f"""library(httr2)
 
 {setup}
-body <- {_r_raw(_json(body, 2))}
+body <- {_r_raw(_json(body))}
 
 response <- request(scoring_uri) |>{auth}
   req_body_raw(body, type = "application/json") |>

@@ -93,6 +93,7 @@ class Upstream:
         self.url = url.rstrip("/")
         self.token = token if url else ""
         self._session: aiohttp.ClientSession | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None  # the connections belong to it
 
     @property
     def is_remote(self) -> bool:
@@ -106,6 +107,7 @@ class Upstream:
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
+            self.loop = asyncio.get_running_loop()
             connector: aiohttp.BaseConnector
             if self.is_remote:  # shorter than any server keeps an idle connection open
                 connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=1.0)

@@ -86,9 +86,9 @@ def experiments_search(
     Raises:
         Invalid: on "order" or "page"; Unavailable.
     """
+    store, _registry = stores()  # first: two threads that import MLflow at once lock each other out
     from mlflow.entities import ViewType
 
-    store, _registry = stores()
     with mlflow_errors(field="page"):
         found = store.search_experiments(
             view_type=ViewType.ACTIVE_ONLY,
@@ -186,6 +186,7 @@ def runs_search(
     Raises:
         Invalid: on "filter", with MLflow's message, or on "page"; Unavailable.
     """
+    store, _registry = stores()  # before any import of MLflow, see experiments_search
     from mlflow.entities import ViewType
 
     if len(filter) > LONGEST_FILTER:
@@ -197,7 +198,6 @@ def runs_search(
     if not _known_token(page_token):
         text = _("This page of the list cannot be found. Start again at the first one.")
         raise Invalid(text, fields={"page": [text]})
-    store, _registry = stores()
     with mlflow_errors(field="filter"):
         found = store.search_runs(
             list(experiment_ids),

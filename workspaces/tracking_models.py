@@ -182,6 +182,7 @@ def version_create(
         source: `models:/m-…` of a logged model, else the URI of a folder.
         model_id: the logged model's id, "" when the source is a folder.
     """
+    _registry()  # before any import of MLflow: two threads that do so lock each other out
     from mlflow.entities.model_registry import ModelVersionTag
 
     def create() -> Any:
@@ -223,6 +224,7 @@ def model_describe(name: str, description: str) -> None:
 
 
 def model_tags_set(name: str, *, add: Mapping[str, str], remove: set[str]) -> None:
+    _registry()  # before any import of MLflow, see version_create
     from mlflow.entities.model_registry import RegisteredModelTag
 
     for key, value in add.items():
@@ -237,6 +239,7 @@ def version_describe(name: str, version: str, description: str) -> None:
 
 
 def version_tags_set(name: str, version: str, *, add: Mapping[str, str], remove: set[str]) -> None:
+    _registry()  # before any import of MLflow, see version_create
     from mlflow.entities.model_registry import ModelVersionTag
 
     for key, value in add.items():
@@ -284,6 +287,7 @@ def _again(call: Callable[[], T]) -> T:
 
 
 def _unless_taken(call: Callable[[], T]) -> T:
+    _registry()  # before any import of MLflow, see version_create
     from mlflow.exceptions import MlflowException
 
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -39,10 +40,10 @@ def _follow(request: HttpRequest, read: Callable[[int], LogChunk]) -> HttpRespon
 def _download(name: str, read: Callable[[int], LogChunk]) -> StreamingHttpResponse:
     """The log as it is on disk, in pieces."""
 
-    def pieces() -> Iterator[str]:
+    async def pieces() -> AsyncIterator[str]:
         offset = 0
         for _count in range(MAX_DOWNLOAD_CHUNKS):
-            chunk = read(offset)
+            chunk = await sync_to_async(read)(offset)
             if not chunk.text or chunk.next_offset <= offset:
                 return
             yield chunk.text

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deployments import examples, selectors
+from deployments.jsontext import pretty
 from deployments.models import Service
 from deployments.scoring import score
 from deployments.views.common import secret
@@ -37,7 +38,7 @@ class Request:
 def _posted(request: HttpRequest, fields: list[examples.Field]) -> Request:
     if request.POST.get("editor") == "form" and fields:
         body, filled = examples.parse_form(fields, request.POST.dict())
-        return Request(examples.pretty(body), filled)
+        return Request(pretty(body), filled)
     text = request.POST.get("body", "")
     try:
         json.loads(text)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from deployments import configuration, examples, selectors, services
 from deployments.choices import OperationKind, OperationStatus, ServiceState
 from deployments.forms import tags_parse, tags_text
+from deployments.jsontext import pretty
 from deployments.models import Operation, Revision, Service
 from deployments.snippets import KEY_PLACEHOLDER, snippets
 from deployments.views import common
@@ -141,7 +142,7 @@ def test_context(service: Service, context: dict[str, Any], as_json: bool) -> di
         "version_problem": problem,
         "fields": fields,
         "editor": "json" if as_json or not fields else "form",
-        "body": examples.pretty(body),
+        "body": pretty(body),
         "has_example": example is not None,
     }
 

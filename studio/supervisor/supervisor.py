@@ -17,7 +17,7 @@ from studio.supervisor.records import Records
 
 TICK = 0.5  # seconds
 QUICK_TICK = 0.05  # while starting and stopping
-START_TIMEOUT = 90.0  # seconds until every process must be ready
+START_TIMEOUT = 180.0  # seconds until every process must be ready
 LOG_EVERY = 60.0
 ECHO = 0.5  # seconds: a closing terminal sends the same signal from two sides; that is not haste
 SIGNALS = {

@@ -73,9 +73,7 @@ def test_what_nobody_uses_can_be_deleted(web: Web, bearer: dict[str, str], used:
 
 
 @pytest.mark.parametrize("data", [b"[]", b"{", b'"[1]"', b"[" * 100_000, b'{"name": 1}', b"{}"])
-def test_a_body_that_cannot_be_judged_is_400(
-    web: Web, bearer: dict[str, str], data: bytes
-) -> None:
+def test_a_body_that_cannot_be_judged_is_400(web: Web, bearer: dict[str, str], data: bytes) -> None:
     headers = {**bearer, "Content-Type": "application/json"}
     delete = f"{API[0]}/registered-models/delete"
     answer = web.ask(delete, "DELETE", data=data, headers=headers)

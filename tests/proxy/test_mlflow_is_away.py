@@ -25,8 +25,7 @@ def upstream(web: Web) -> Iterator[Any]:
     yield use
     asgi.proxy.upstream = before
     for one in used:
-        closing = one.close()
-        asyncio.run_coroutine_threadsafe(closing, one.session().loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(one.close(), one.loop).result(timeout=10)
 
 
 def test_a_server_that_is_down_is_503(

@@ -68,17 +68,13 @@ def round_trip(web: Web, tracking: Tracking, bearer: dict[str, str], count: int)
     web.ask(path, "DELETE", headers=bearer)
 
 
-def test_200_mb_pass_with_flat_memory(
-    web: Web, tracking: Tracking, bearer: dict[str, str]
-) -> None:
+def test_200_mb_pass_with_flat_memory(web: Web, tracking: Tracking, bearer: dict[str, str]) -> None:
     round_trip(web, tracking, bearer, 200)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_2_gb_pass_with_flat_memory(
-    web: Web, tracking: Tracking, bearer: dict[str, str]
-) -> None:
+def test_2_gb_pass_with_flat_memory(web: Web, tracking: Tracking, bearer: dict[str, str]) -> None:
     round_trip(web, tracking, bearer, 2048)
 
 
@@ -97,9 +93,7 @@ def test_a_slow_reader_does_not_fill_memory(
     assert max(watch.growth()) < GROWTH
 
 
-def test_an_upload_that_breaks_off_leaves_the_proxy_well(
-    web: Web, bearer: dict[str, str]
-) -> None:
+def test_an_upload_that_breaks_off_leaves_the_proxy_well(web: Web, bearer: dict[str, str]) -> None:
     path = "/mlflow/api/2.0/mlflow-artifacts/artifacts/0/broken/artifacts/half.bin"
     link = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
     link.putrequest("PUT", path)

@@ -150,9 +150,7 @@ def test_a_name_that_is_not_ours_is_400(web: Web, bearer: dict[str, str]) -> Non
         "/mlflow/api/2.0/mlflow/webhooks",
     ],
 )
-def test_forbidden_parts_are_404_for_everybody(
-    web: Web, bearer: dict[str, str], path: str
-) -> None:
+def test_forbidden_parts_are_404_for_everybody(web: Web, bearer: dict[str, str], path: str) -> None:
     for method in ("GET", "POST"):
         answer = web.ask(path, method, headers=bearer)
         assert answer.status_code == 404

@@ -14,6 +14,13 @@ from tests.serving.replica import Replica
 HERE = Path(__file__).parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A fixture here may start several services; each imports MLflow, slow on a busy machine."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def diabetes_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A linear regression on the diabetes data, with signature and input example."""

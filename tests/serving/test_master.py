@@ -39,7 +39,7 @@ def test_a_killed_worker_is_restarted_and_no_request_is_refused(
     wait_until(lambda: service.record()["restarts"] == 1, "the record counts it", 10)
     assert "SIGKILL" in service.record()["message"]
     wait_until(lambda: service.log().count(" is ready after ") == 3, "the new worker is ready")
-    assert service.record()["message"] == ""
+    wait_until(lambda: service.record()["message"] == "", "the message is over", 5)
     assert killed not in service.worker_pids()
     metrics = service.get("/metrics").text
     assert "slipway_worker_restarts_total 1" in metrics

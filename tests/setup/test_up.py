@@ -90,7 +90,7 @@ def test_what_services_must_not_read_is_private(running: Studio) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o711, path
 
 
-def test_after_a_kill_of_the_supervisor_the_next_up_starts_each_process_once(
+def test_after_a_kill_of_the_supervisor_up_starts_each_process_once_and_ctrl_c_ends_all(
     studio: Studio,
 ) -> None:
     studio.up()
@@ -106,6 +106,10 @@ def test_after_a_kill_of_the_supervisor_the_next_up_starts_each_process_once(
     assert set(alive) == HELPERS
     assert survivors.isdisjoint(pid for pids in alive.values() for pid in pids)
     assert len(alive["web"]) == len(alive["redis"]) == len(alive["beat"]) == 1
+    supervisor = studio.supervisor()
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.wait(timeout=60)
+    assert studio.alive() == {}
 
 
 def test_down_keep_serving_leaves_the_gateway_and_down_ends_it(studio: Studio) -> None:
@@ -117,11 +121,3 @@ def test_down_keep_serving_leaves_the_gateway_and_down_ends_it(studio: Studio) -
     assert studio.manage("down").returncode == 0
     assert studio.alive() == {}
     assert "Nothing runs" in studio.manage("down").stdout
-
-
-def test_ctrl_c_stops_everything_and_the_exit_code_is_0(studio: Studio) -> None:
-    studio.up()
-    supervisor = studio.supervisor()
-    supervisor.send_signal(signal.SIGINT)
-    supervisor.wait(timeout=60)
-    assert studio.alive() == {}

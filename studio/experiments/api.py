@@ -1,0 +1,211 @@
+"""REST API of experiments and runs: what the pages read, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from workspaces import tracking
+from workspaces.tracking_artifacts import run_models
+from workspaces.tracking_values import Experiment, Run
+
+TAG = ["experiments"]
+MOST = 200
+PAGE_TOKEN = OpenApiParameter("page_token", str, description="`next_page_token` of the page before")
+LIMIT = OpenApiParameter("limit", int, description=f"1 to {MOST}, 50 when omitted")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Every refusal: a code for programs, sentences for people."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField())
+    )
+
+
+class ListSerializer(serializers.Serializer[Any]):
+    """The query of a list."""
+
+    page_token = serializers.CharField(required=False, allow_blank=True, default="")
+    limit = serializers.IntegerField(required=False, default=50, min_value=1, max_value=MOST)
+
+
+class ExperimentsQuerySerializer(ListSerializer):
+    search = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class RunsQuerySerializer(ListSerializer):
+    filter = serializers.CharField(required=False, allow_blank=True, default="")
+    order_by = serializers.ListField(
+        child=serializers.CharField(max_length=600), required=False, max_length=5, default=list
+    )
+
+
+class ExperimentSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    created_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+
+
+class ExperimentPageSerializer(serializers.Serializer[Any]):
+    items = ExperimentSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True, help_text="empty on the last page")
+
+
+class RunSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    experiment_id = serializers.CharField()
+    status = serializers.CharField()
+    user = serializers.CharField(allow_blank=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    params = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    metrics = serializers.DictField(
+        child=serializers.FloatField(allow_null=True),
+        help_text="latest values; null for what is not a finite number",
+    )
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
+
+
+class RunPageSerializer(serializers.Serializer[Any]):
+    items = RunSerializer(many=True)
+    next_page_token = serializers.CharField(allow_blank=True, help_text="empty on the last page")
+
+
+class RunModelSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    path = serializers.CharField(help_text="what `POST /models` takes as `path`")
+    uri = serializers.CharField()
+    status = serializers.CharField()
+
+
+class RunDetailSerializer(RunSerializer):
+    models = RunModelSerializer(many=True)
+
+
+def experiment_json(row: Experiment) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "tags": dict(row.tags),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def run_json(row: Run) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "experiment_id": row.experiment_id,
+        "status": row.status,
+        "user": row.user,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "params": dict(row.params),
+        "metrics": {key: _json_number(value) for key, value in row.metrics.items()},
+        "tags": dict(row.tags),
+    }
+
+
+def _json_number(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if value - value == 0 else None
+
+
+class ExperimentsView(APIView):
+    @extend_schema(
+        tags=TAG,
+        operation_id="experiments_list",
+        parameters=[
+            OpenApiParameter("search", str, description="part of the name, in any case"),
+            PAGE_TOKEN,
+            LIMIT,
+        ],
+        responses={200: ExperimentPageSerializer, 400: ProblemSerializer, 503: ProblemSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """Active experiments, last changed first."""
+        query = _validated(ExperimentsQuerySerializer, request)
+        page = tracking.experiments_search(
+            text=query["search"], page_token=query["page_token"], limit=query["limit"]
+        )
+        return _paged([experiment_json(row) for row in page.items], page.next_token)
+
+
+class RunsView(APIView):
+    @extend_schema(
+        tags=TAG,
+        operation_id="runs_list",
+        parameters=[
+            OpenApiParameter("experiment_id", str, OpenApiParameter.PATH),
+            OpenApiParameter("filter", str, description="MLflow's filter syntax"),
+            OpenApiParameter(
+                "order_by",
+                OpenApiTypes.STR,
+                many=True,
+                description="MLflow's words, at most 5: `metrics.rmse ASC`",
+            ),
+            PAGE_TOKEN,
+            LIMIT,
+        ],
+        responses={
+            200: RunPageSerializer,
+            400: ProblemSerializer,
+            404: ProblemSerializer,
+            503: ProblemSerializer,
+        },
+    )
+    def get(self, request: Request, experiment_id: str) -> Response:
+        """Active runs of an experiment, newest first."""
+        query = _validated(RunsQuerySerializer, request)
+        tracking.experiment_get(experiment_id)
+        page = tracking.runs_search(
+            experiment_ids=[experiment_id],
+            filter=query["filter"],
+            order_by=query["order_by"] or ["attributes.start_time DESC"],
+            page_token=query["page_token"],
+            limit=query["limit"],
+        )
+        return _paged([run_json(row) for row in page.items], page.next_token)
+
+
+class RunView(APIView):
+    @extend_schema(
+        tags=TAG,
+        operation_id="runs_get",
+        parameters=[OpenApiParameter("run_id", str, OpenApiParameter.PATH)],
+        responses={200: RunDetailSerializer, 404: ProblemSerializer, 503: ProblemSerializer},
+    )
+    def get(self, request: Request, run_id: str) -> Response:
+        """One run with the models that it logged."""
+        run = tracking.run_get(run_id)
+        models = [
+            {"name": m.name, "path": m.path, "uri": m.uri, "status": m.status}
+            for m in run_models(run)
+        ]
+        return Response({**run_json(run), "models": models})
+
+
+def _validated(serializer: type[ListSerializer], request: Request) -> dict[str, Any]:
+    query = serializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    found: dict[str, Any] = query.validated_data
+    return found
+
+
+def _paged(items: list[dict[str, Any]], token: str) -> Response:
+    return Response({"items": items, "next_page_token": token})
