@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import io
 import json
-import tarfile
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from deployments.drivers import docker_build
 from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_build import BuildCancelled, BuildFailed, Watch
 from deployments.drivers.docker_client import translated
+from deployments.drivers.docker_context import Entry, pack, sources, tree
 from deployments.drivers.docker_layout import (
     ENVIRONMENT_DIR,
     ENVIRONMENT_LABEL,
@@ -75,7 +74,7 @@ class Builder:
         network: of the build's containers; empty: Docker's default, "host" where that has no way
             out.
         timeout: seconds for one image.
-        labels: added to every image.
+        labels: added to the images of environments and services.
     """
 
     driver: DockerDriver
@@ -113,7 +112,7 @@ def environment_image(
         RUN {_UV} venv --quiet --python python3 {ENVIRONMENT_DIR} \\
          && {_INSTALL} {only}--python {ENVIRONMENT_DIR}/bin/python -r {ENVIRONMENT_DIR}.lock
     """
-    files = [_Entry.text("requirements.lock", lock_text)]
+    files = [Entry.text("requirements.lock", lock_text)]
     labels = {IMAGE_LABEL: "environment", ENVIRONMENT_LABEL: environment_hash}
     return _ensure(builder, tools, dockerfile, files, labels, content=lock_text)
 
@@ -128,7 +127,7 @@ def runtime_image(builder: Builder, *, runtime_root: Path) -> str:
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
     tools = _tools_image(builder)
-    source = list(_sources(runtime_root / "serving"))
+    source = list(sources(runtime_root / "serving"))
     content = hashlib.sha256()
     for entry in source:
         content.update(f"{entry.name}\0".encode() + entry.read() + b"\0")
@@ -168,7 +167,7 @@ def service_image(
         USER {USER_ID}:{USER_ID}
     """
     labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: builder.driver.node}
-    files = _tree(model_dir, "model")
+    files = tree(model_dir, "model")
     return _ensure(builder, environment, dockerfile, files, labels)
 
 
@@ -243,7 +242,7 @@ def base_image_ready(builder: Builder) -> str:
     Raises:
         BuildFailed, BuildCancelled, InvalidSpec, TargetUnreachable.
     """
-    _base_id(builder)
+    _fetch_base(builder)
     return base_image_python(builder.driver, builder.base_image)
 
 
@@ -307,7 +306,7 @@ def _ensure(
     builder: Builder,
     parent: str,
     steps: str,
-    files: Iterable[_Entry],
+    files: Iterable[Entry],
     labels: Mapping[str, str],
     content: str = "",
 ) -> str:
@@ -317,7 +316,8 @@ def _ensure(
     """
     wish = [_image_id(builder.driver, parent), steps, _label(labels), content]
     digest = hashlib.sha256("\0".join(wish).encode()).hexdigest()
-    tag = f"slipway/{labels[IMAGE_LABEL]}:{digest[:12]}"
+    kind = labels[IMAGE_LABEL]
+    tag = f"slipway/{kind}:{digest[:12]}"
     if _exists(builder.driver, tag):
         builder.log(f"Using image {tag}, which exists")
         return tag
@@ -325,10 +325,11 @@ def _ensure(
     arguments = "".join(f"ARG {name}\n" for name in sorted(builder.environment))
     # At first the labels by which `images_prune` finds what a failed build leaves, at last those
     # that would keep two images from sharing the layers between.
-    first = _label({**builder.labels, IMAGE_LABEL: labels[IMAGE_LABEL]})
+    shared = kind in ("tools", "runtime")  # labels are inherited: theirs would be everyone's
+    first = _label({**({} if shared else builder.labels), IMAGE_LABEL: kind})
     dockerfile = f"FROM {parent}\n{first}{arguments}{textwrap.dedent(steps)}{_label(labels)}"
     with tempfile.TemporaryFile() as context:
-        _pack(context, [_Entry.text("Dockerfile", dockerfile), *files])
+        pack(context, [Entry.text("Dockerfile", dockerfile), *files])
         docker_build.build(
             builder.driver.base_url,
             context,
@@ -373,54 +374,3 @@ def _image_id(driver: DockerDriver, tag: str) -> str:
     if found is None:
         raise InvalidSpec(f"The image {tag} is not on this Docker host.")
     return str(found["Id"])
-
-
-# --- the build context ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One file of a context: from disk, or a text."""
-
-    name: str
-    path: Path | None = None
-    content: bytes = b""
-
-    @classmethod
-    def text(cls, name: str, text: str) -> _Entry:
-        return cls(name, content=text.encode())
-
-    def read(self) -> bytes:
-        return self.path.read_bytes() if self.path else self.content
-
-    def add_to(self, archive: tarfile.TarFile) -> None:
-        """Owned by root, readable by all, without times: the same files give the same layer."""
-        info = tarfile.TarInfo(self.name)
-        info.mode = 0o644
-        if self.path is None:
-            info.size = len(self.content)
-            archive.addfile(info, io.BytesIO(self.content))
-            return
-        with self.path.open("rb") as file:
-            info.size = self.path.stat().st_size
-            archive.addfile(info, file)
-
-
-def _pack(context: IO[bytes], entries: list[_Entry]) -> None:
-    with tarfile.open(fileobj=context, mode="w") as archive:
-        for entry in entries:
-            entry.add_to(archive)
-    context.seek(0)
-
-
-def _tree(folder: Path, name: str) -> Iterator[_Entry]:
-    """Yield the files of a folder in order; links are not followed out of it."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            yield _Entry(f"{name}/{path.relative_to(folder).as_posix()}", path)
-
-
-def _sources(folder: Path) -> Iterator[_Entry]:
-    for entry in _tree(folder, "serving"):
-        if "__pycache__" not in entry.name and not entry.name.endswith(".pyc"):
-            yield entry

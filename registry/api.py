@@ -67,7 +67,7 @@ class VersionSerializer(serializers.Serializer[Any]):
     aliases = serializers.ListField(child=serializers.CharField())
     status = serializers.CharField()
     run_id = serializers.CharField(allow_blank=True)
-    source = serializers.CharField(allow_blank=True)
+    source = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
     registered_by = serializers.CharField(allow_blank=True)
     created_at = serializers.DateTimeField(allow_null=True)
     updated_at = serializers.DateTimeField(allow_null=True)

@@ -49,8 +49,8 @@ def text(value: Any, limit: int = MAX_DESCRIPTION) -> list[str]:
     return []
 
 
-def tags(value: Mapping[str, str] | None) -> list[str]:
-    """Tags as a mapping of text to text; None means unchanged."""
+def tags(value: Any) -> list[str]:
+    """Tags, a mapping of text to text; None means unchanged."""
     if value is None:
         return []
     if not isinstance(value, Mapping):

@@ -20,6 +20,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deployments.models import Heartbeat
 
@@ -71,12 +73,15 @@ def database_check() -> Check:
 
 
 def redis_client() -> redis.Redis:
-    """A client of the broker that gives up quickly."""
+    """A client of the broker that gives up quickly: one attempt, no waiting between attempts."""
     url = settings.CELERY_BROKER_URL
+    once = Retry(NoBackoff(), retries=0)
     if url.startswith("redis+socket://"):
         path = url.removeprefix("redis+socket://").partition("?")[0]
-        return redis.Redis(unix_socket_path=path, socket_timeout=TIMEOUT_S)
-    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return redis.Redis(unix_socket_path=path, socket_timeout=TIMEOUT_S, retry=once)
+    return redis.Redis.from_url(
+        url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=once
+    )
 
 
 def redis_check() -> Check:

@@ -32,8 +32,9 @@ class TokenCreateSerializer(serializers.Serializer[Any]):
 class TokenMadeSerializer(TokenSerializer):
     token = serializers.CharField(read_only=True, help_text="shown once, here")
 
-    class Meta(TokenSerializer.Meta):
-        fields = (*TokenSerializer.Meta.fields, "token")  # type: ignore[assignment]
+    class Meta:
+        model = ApiToken
+        fields = (*TokenSerializer.Meta.fields, "token")
         read_only_fields = fields
 
 

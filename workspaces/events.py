@@ -7,7 +7,8 @@ from typing import Any
 
 from workspaces.models import Event, EventLevel
 
-_LONGEST = {field: Event._meta.get_field(field).max_length for field in ("kind", "subject")}
+LONGEST_KIND = 64  # of the columns
+LONGEST_SUBJECT = 512
 
 
 def event_record(
@@ -30,10 +31,10 @@ def event_record(
         data: JSON-able details.
     """
     return Event.objects.create(
-        kind=kind[: _LONGEST["kind"]],
+        kind=kind[:LONGEST_KIND],
         level=level,
         subject_type=subject_type,
-        subject=subject[: _LONGEST["subject"]],
+        subject=subject[:LONGEST_SUBJECT],
         message=message,
         data=dict(data or {}),
         actor=actor if getattr(actor, "pk", None) else None,

@@ -74,6 +74,11 @@ class _Body:
     async def read(self) -> bytes:
         return b"".join([chunk async for chunk in self.chunks()])
 
+    async def gone(self) -> None:
+        """Return when the client has closed the connection; for a request without a body."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     def _fail(self, failure: Exception) -> Exception:
         self.failure = failure
         return failure
@@ -196,7 +201,7 @@ class Proxy:
             await send(message)
 
         try:
-            return await self._exchange(scope, body, send_once, route)
+            await self._exchange(scope, body, send_once, route)
         except Problem as problem:
             code = _ERROR_CODES.get(problem.status, "BAD_REQUEST")
             return answers.error(problem.status, code, problem.message)
@@ -232,9 +237,7 @@ class Proxy:
             allow_redirects=False,
         ) as answer:
             await send(self._start(answer, route))
-            async for chunk in answer.content.iter_chunked(CHUNK):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await _pour(answer, body if data is None else None, send)
 
     async def _guarded(self, guard: str, raw: bytes) -> bytes:
         if len(raw) > proxy_guard.LONGEST_BODY:
@@ -285,6 +288,20 @@ class Proxy:
     def _base_path(self) -> str:
         """Path of a remote server's address; empty for the built-in one."""
         return urlsplit(self.upstream.url).path if self.upstream.is_remote else ""
+
+
+async def _pour(answer: aiohttp.ClientResponse, idle: _Body | None, send: Any) -> None:
+    """Hand an answer on piece by piece; stop when the client of an `idle` request has gone."""
+    gone = asyncio.create_task(idle.gone()) if idle else None
+    try:
+        async for chunk in answer.content.iter_chunked(CHUNK):
+            if False and gone.done():
+                raise _ClientGone
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        if gone:
+            gone.cancel()
 
 
 def raw_path(scope: Scope) -> bytes:

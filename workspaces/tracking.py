@@ -84,12 +84,12 @@ def experiments_search(
     Args:
         order: MLflow's words: "name ASC", "creation_time DESC", "last_update_time DESC".
     Raises:
-        Invalid: on "order" or "page"; Unavailable.
+        Invalid: on "page_token"; Unavailable.
     """
     store, _registry = stores()  # first: two threads that import MLflow at once lock each other out
     from mlflow.entities import ViewType
 
-    with mlflow_errors(field="page"):
+    with mlflow_errors(field="page_token"):
         found = store.search_experiments(
             view_type=ViewType.ACTIVE_ONLY,
             max_results=limit,
@@ -184,7 +184,7 @@ def runs_search(
     """Active runs of experiments, in MLflow's filter and order syntax.
 
     Raises:
-        Invalid: on "filter", with MLflow's message, or on "page"; Unavailable.
+        Invalid: on "filter" or "order_by" with MLflow's message, on "page_token"; Unavailable.
     """
     store, _registry = stores()  # before any import of MLflow, see experiments_search
     from mlflow.entities import ViewType
@@ -197,7 +197,8 @@ def runs_search(
         raise Invalid(text, fields={"filter": [text]})
     if not _known_token(page_token):
         text = _("This page of the list cannot be found. Start again at the first one.")
-        raise Invalid(text, fields={"page": [text]})
+        raise Invalid(text, fields={"page_token": [text]})
+    _order_is_known(order_by)
     with mlflow_errors(field="filter"):
         found = store.search_runs(
             list(experiment_ids),
@@ -208,6 +209,15 @@ def runs_search(
             page_token or None,
         )
         return Page(tuple(run_value(row) for row in found), _token(found))
+
+
+def _order_is_known(order_by: Sequence[str]) -> None:
+    """Asks MLflow's parser first: the search itself would not tell which input was wrong."""
+    from mlflow.utils.search_utils import SearchUtils
+
+    with mlflow_errors(field="order_by"):
+        for order in order_by:
+            SearchUtils.parse_order_by_for_search_runs(order)
 
 
 def _known_token(token: str) -> bool:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -229,9 +230,9 @@ def model_tags_set(name: str, *, add: Mapping[str, str], remove: set[str]) -> No
 
     for key, value in add.items():
         tag = RegisteredModelTag(key, value)
-        _again(lambda tag=tag: _registry().set_registered_model_tag(name, tag))
+        _again(partial(_registry().set_registered_model_tag, name, tag))
     for key in remove:
-        _again(lambda key=key: _registry().delete_registered_model_tag(name, key))
+        _again(partial(_registry().delete_registered_model_tag, name, key))
 
 
 def version_describe(name: str, version: str, description: str) -> None:
@@ -244,17 +245,17 @@ def version_tags_set(name: str, version: str, *, add: Mapping[str, str], remove:
 
     for key, value in add.items():
         tag = ModelVersionTag(key, value)
-        _again(lambda tag=tag: _registry().set_model_version_tag(name, version, tag))
+        _again(partial(_registry().set_model_version_tag, name, version, tag))
     for key in remove:
-        _again(lambda key=key: _registry().delete_model_version_tag(name, version, key))
+        _again(partial(_registry().delete_model_version_tag, name, version, key))
 
 
 def aliases_set(name: str, version: str, *, add: set[str], remove: set[str]) -> None:
     """Point aliases at a version (they leave the one they were on) and take others off."""
     for alias in sorted(add):
-        _again(lambda alias=alias: _registry().set_registered_model_alias(name, alias, version))
+        _again(partial(_registry().set_registered_model_alias, name, alias, version))
     for alias in sorted(remove):
-        _again(lambda alias=alias: _registry().delete_registered_model_alias(name, alias))
+        _again(partial(_registry().delete_registered_model_alias, name, alias))
 
 
 def version_delete(name: str, version: str) -> None:

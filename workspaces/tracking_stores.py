@@ -90,7 +90,8 @@ def _open_database() -> tuple[Any, Any]:
     env = settings.SLIPWAY
     uri = _bounded_database_uri(env.tracking_uri)
     _answers(uri)
-    return TrackingStore(uri, env.artifact_root), RegistryStore(uri)
+    # clients anywhere reach artifacts by the proxy, so a fresh store must not get a local path
+    return TrackingStore(uri, "mlflow-artifacts:/"), RegistryStore(uri)
 
 
 def _bounded_database_uri(uri: str) -> str:

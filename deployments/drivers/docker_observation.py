@@ -67,7 +67,7 @@ def _running(seen: Seen) -> Observation:
     record = seen.record()
     restarts = int(seen.attrs.get("RestartCount") or 0)
     ready = record.get("phase") == "ready"
-    if restarts >= LOOP_RESTARTS and record and not ready:
+    if restarts >= LOOP_RESTARTS and not ready:
         return _exited(seen, seen.last_exit())
     version = record.get("auth_version")
     return _made(

@@ -4,45 +4,59 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='VersionRecord',
+            name="VersionRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('store', models.CharField(max_length=64)),
-                ('name', models.CharField(max_length=512)),
-                ('version', models.CharField(max_length=32)),
-                ('identity', models.CharField(blank=True, max_length=64)),
-                ('facts', models.JSONField(default=dict)),
-                ('manifest', models.JSONField(default=list)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('properties', models.JSONField(default=dict)),
-                ('memory_mb', models.FloatField(null=True)),
-                ('load_seconds', models.FloatField(null=True)),
-                ('ms_per_row', models.FloatField(null=True)),
-                ('checked_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("store", models.CharField(max_length=64)),
+                ("name", models.CharField(max_length=512)),
+                ("version", models.CharField(max_length=32)),
+                ("identity", models.CharField(blank=True, max_length=64)),
+                ("facts", models.JSONField(default=dict)),
+                ("manifest", models.JSONField(default=list)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("properties", models.JSONField(default=dict)),
+                ("memory_mb", models.FloatField(null=True)),
+                ("load_seconds", models.FloatField(null=True)),
+                ("ms_per_row", models.FloatField(null=True)),
+                ("checked_at", models.DateTimeField(null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('store', 'name', 'version'), name='one_record')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("store", "name", "version"), name="one_record")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='VersionUse',
+            name="VersionUse",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('store', models.CharField(max_length=64)),
-                ('name', models.CharField(max_length=512)),
-                ('version', models.CharField(max_length=32)),
-                ('service', models.CharField(max_length=32)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("store", models.CharField(max_length=64)),
+                ("name", models.CharField(max_length=512)),
+                ("version", models.CharField(max_length=32)),
+                ("service", models.CharField(max_length=32)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('store', 'name', 'version', 'service'), name='one_use')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("store", "name", "version", "service"), name="one_use"
+                    )
+                ],
             },
         ),
     ]

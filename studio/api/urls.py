@@ -1,6 +1,7 @@
 """REST API, `/api/v1/…`, and its own documents."""
 
 from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
@@ -21,10 +22,10 @@ class NowhereView(APIView):
     permission_classes = (AllowAny,)
     schema = None
 
-    def dispatch(self, request: Request, *args: object, **kwargs: object) -> Response:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
         self.http_method_names = [str(request.method).lower()]
         setattr(self, str(request.method).lower(), self._nowhere)
-        return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
+        return super().dispatch(request, *args, **kwargs)
 
     def _nowhere(self, request: Request, *args: object, **kwargs: object) -> Response:
         raise NotFound("There is no such call. See /api/docs/.")
@@ -33,6 +34,8 @@ class NowhereView(APIView):
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/health", HealthView.as_view(), name="health"),
     path("v1/", include("workspaces.api")),
+    path("v1/", include("registry.api")),
+    path("v1/", include("deployments.api_urls")),
     path("v1/", include("studio.experiments.api_urls")),
     path("v1/", include("registry.api")),
     path("v1/", include("deployments.api_urls")),

@@ -134,8 +134,9 @@ def test_health_without_a_database_is_503(
     def away(*args: Any, **kwargs: Any) -> Any:
         raise OperationalError("away")
 
-    monkeypatch.setattr(connection, "cursor", away)
-    answer = client.get("/api/v1/health")
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", away)
+        answer = client.get("/api/v1/health")
     assert answer.status_code == 503
     assert answer.json()["status"] == "failed"
 

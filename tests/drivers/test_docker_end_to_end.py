@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from deployments import images
-from deployments.drivers.base import InstanceSpec, Phase
+from deployments.drivers.base import InstanceSpec, Observation, Phase
 from deployments.images import Builder
 from serving.contract import AuthDocument
 from tests.drivers.cases import DockerCase, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 KEY = "a-key-of-the-test"
 PACKAGES = ("mlflow", "scikit-learn", "numpy", "pandas", "scipy", "cloudpickle")
 
@@ -55,7 +56,7 @@ def image(
     from deployments.drivers.docker import DockerDriver
 
     driver = DockerDriver(node=f"testreal{id(model):x}")
-    if images.base_image_python(driver, base_image) != "%d.%d" % sys.version_info[:2]:
+    if images.base_image_python(driver, base_image) != PYTHON:
         pytest.skip("the base image has another Python, for which these versions may not exist")
     log: list[str] = []
     builder = Builder(driver, base_image, log.append, cancelled=lambda: False)
@@ -128,7 +129,12 @@ def test_a_model_is_served_from_its_own_image(
 def test_a_model_with_too_little_memory_says_so(case: DockerCase) -> None:
     spec = case.spec(memory_mb=80)
     case.driver.apply(spec)
-    until(lambda: case.observe(spec).phase is Phase.EXITED, seconds=90)
-    found = case.observe(spec)
-    until(lambda: case.observe(spec).out_of_memory, seconds=30)
-    assert "80 MB" in case.observe(spec).message or found.out_of_memory
+    seen: list[Observation] = []
+
+    def ended_for_lack_of_memory() -> bool:
+        seen.append(case.observe(spec))
+        return seen[-1].phase is Phase.EXITED and seen[-1].out_of_memory
+
+    until(ended_for_lack_of_memory, seconds=90)
+    assert seen[-1].message.startswith("used ")
+    assert "80 MB" in seen[-1].message

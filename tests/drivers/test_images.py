@@ -19,7 +19,7 @@ from deployments.images import BuildCancelled, Builder, BuildFailed
 from tests.drivers.cases import until
 
 pytestmark = pytest.mark.docker
-MARK = "slipway.test-images"
+MARK = "slipway.test-build"
 SMALL = "six==1.16.0\n"
 IMPATIENT = {"UV_HTTP_RETRIES": "0"}
 
@@ -81,9 +81,8 @@ def layers(builder: Builder, tag: str) -> list[str]:
 
 
 def containers_of_builds(driver: DockerDriver) -> int:
-    """Return how many containers run that no person named: those of builds."""
-    names = [name for found in driver.client.containers(all=True) for name in found["Names"]]
-    return len([name for name in names if "_" in name])
+    """Return how many containers of these builds there are: they inherit the image's label."""
+    return len(driver.client.containers(all=True, filters={"label": f"{MARK}=1"}))
 
 
 def test_the_output_is_streamed_line_by_line(builder: Builder, lines: list[str]) -> None:

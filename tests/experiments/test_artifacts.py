@@ -101,7 +101,7 @@ def test_a_table_is_shown_as_text(person: Client, run_id: str) -> None:
     assert "<b>" not in html
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 async def test_a_file_is_streamed_under_asgi(store: Store) -> None:
     found = store.run(store.experiment("big"))
     store.file(found, "big.bin", b"0123456789" * 200_000)

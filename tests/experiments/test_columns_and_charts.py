@@ -22,7 +22,7 @@ def test_downsampling_keeps_ends_and_extremes(numbers: list[float], most: int) -
     kept = downsample(points, most)
     assert len(kept) <= max(most, 5)
     assert kept == sorted(kept, key=lambda point: point.step)
-    assert set(id(p) for p in kept) <= set(id(p) for p in points)
+    assert {id(p) for p in kept} <= {id(p) for p in points}
     finite = [v for v in numbers if math.isfinite(v)]
     if numbers:
         assert (kept[0], kept[-1]) == (points[0], points[-1])

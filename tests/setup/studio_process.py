@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from config.paths import DataFolder
-from studio.supervisor.folder import UpLock
+from studio.supervisor.folder import UpLock, is_alive
 from studio.supervisor.records import MARK, Records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,8 +112,13 @@ class Studio:
         assert holder, "no supervisor runs"
         return psutil.Process(holder["pid"])
 
-    def child(self, name: str) -> psutil.Process:
-        return psutil.Process(Records(self.data.run / "processes.json").children[name]["pid"])
+    def children(self) -> dict[str, dict[str, Any]]:
+        """What the supervisor has recorded of its processes."""
+        return Records(self.data.run / "processes.json").children
+
+    def pid(self, name: str) -> int:
+        """The recorded number of a process, dead or alive."""
+        return int(self.children()[name]["pid"])
 
     def alive(self) -> dict[str, list[int]]:
         """Processes of this studio by the name that the supervisor gave them."""
@@ -127,7 +132,10 @@ class Studio:
             node, _, name = mark.partition(":")
             if node == self.data.node_id and not dead:
                 found.setdefault(name, []).append(process.pid)
-        return found
+        for name, record in self.children().items():  # Redis writes over its environment
+            if is_alive(record) and record["pid"] not in found.setdefault(name, []):
+                found[name].append(record["pid"])
+        return {name: pids for name, pids in found.items() if pids}
 
     def get(self, path: str, *, port: int | None = None) -> tuple[int, str]:
         """Status and body; (0, "") where nobody answers."""

@@ -73,9 +73,9 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_left(
 
 @pytest.mark.parametrize("name", ["web", "gateway", "redis", "beat"])
 def test_a_process_that_is_killed_comes_back(running: Studio, name: str) -> None:
-    before = running.child(name)
-    before.kill()
-    assert eventually(lambda: running.child(name).pid != before.pid), running.logs()
+    before = running.pid(name)
+    os.kill(before, signal.SIGKILL)
+    assert eventually(lambda: running.pid(name) != before), running.logs()
     assert eventually(lambda: running.get("/login/")[0] == 200)
     assert eventually(lambda: set(running.alive()) == HELPERS)
 
@@ -114,7 +114,7 @@ def test_after_a_kill_of_the_supervisor_up_starts_each_process_once_and_ctrl_c_e
 
 def test_down_keep_serving_leaves_the_gateway_and_down_ends_it(studio: Studio) -> None:
     studio.up()
-    gateway = studio.child("gateway").pid
+    gateway = studio.pid("gateway")
     assert studio.manage("down", "--keep-serving").returncode == 0
     assert studio.alive() == {"gateway": [gateway]}
     assert studio.get("/api/v1/service/nobody/score", port=studio.gateway_port)[0] == 404

@@ -103,7 +103,7 @@ def test_a_page_that_cannot_be_is_refused(store: Store, token: str) -> None:
     experiment = store.experiment("paged")
     with pytest.raises(Invalid) as caught:
         tracking.runs_search(experiment_ids=[experiment], page_token=token)
-    assert "page" in caught.value.fields
+    assert "page_token" in caught.value.fields
 
 
 @pytest.mark.parametrize(
