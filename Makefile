@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: up demo down doctor test check soak bench assets lock clean base dev dev-assets help
+.PHONY: docs up demo down doctor test check soak bench assets lock clean base dev dev-assets help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,9 @@ bench: dev  ## measure; prints ratios against other servers
 
 assets: base  ## browser assets, from the npm packages of package-lock.json
 	@$(PY) scripts/vendor.py
+
+docs: dev  ## write the list of API calls in docs/reference/api.md anew
+	$(PY) scripts/api_reference.py
 
 lock: dev  ## write the lock files anew from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-header \

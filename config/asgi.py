@@ -62,6 +62,6 @@ async def application(scope: Scope, receive: Any, send: Any) -> None:
     elif scope["path"] == "/mlflow" or scope["path"].startswith("/mlflow/"):
         await proxy(scope, receive, send)
     elif scope["type"] == "http":
-        await django_application(scope, receive, send)
+        await django_application(dict(scope), receive, send)
     else:
         await send({"type": "websocket.close", "code": 1000})

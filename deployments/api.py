@@ -16,6 +16,7 @@ from deployments.api_common import (
     SERVICES,
     accepted,
     body_read,
+    objects_only,
     offset_read,
     refusals,
     refuse_nulls,
@@ -63,6 +64,7 @@ class ServicesView(APIView):
         """Deploy a model version; ask the operation how it goes."""
         given = body_read(shapes.ServiceCreateSerializer, request)
         refuse_nulls(given)
+        objects_only(given, "deployment", "inference")
         operation = services.service_create(user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, operation.service_name, operation)
 
@@ -94,6 +96,7 @@ class ServiceView(APIView):
         service = selectors.service_get(name)
         given = body_read(shapes.ServiceChangeSerializer, request)
         refuse_nulls(given)
+        objects_only(given, "deployment", "inference")
         operation = services.service_update(service=service, user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, name, operation)
 

@@ -72,6 +72,22 @@ def refuse_nulls(value: Any) -> None:
             refuse_nulls(item)
 
 
+def objects_only(given: dict[str, Any], *names: str) -> None:
+    """Refuse what is no JSON object, an empty list too.
+
+    Raises:
+        Invalid: with every field.
+    """
+    text = _("must be a JSON object.")
+    fields = {
+        name: [text]
+        for name in names
+        if given.get(name) is not None and not isinstance(given[name], dict)
+    }
+    if fields:
+        raise Invalid(" ".join(f"{name} {text}" for name in fields), fields=fields)
+
+
 def service_answer(request: Request, service: Service, operation: Operation | None = None) -> Any:
     latest = operation.pk if operation else shapes.latest_operations([service]).get(service.pk)
     return shapes.service_body(service, request.get_host(), latest)

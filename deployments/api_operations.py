@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from deployments.api_common import (
     TARGETS,
     accepted,
     body_read,
+    objects_only,
     offset_read,
     refusals,
     refuse_nulls,
@@ -33,7 +33,6 @@ from deployments.preflight import preflight
 from deployments.services import parse_model_uri
 from deployments.wizard import recommend
 from registry import selectors as registry
-from workspaces.errors import Invalid
 
 
 class OperationsView(APIView):
@@ -210,10 +209,7 @@ class PreflightView(APIView):
         """Check a deployment without making it."""
         given = body_read(shapes.PreflightSerializer, request)
         refuse_nulls(given)
-        for field in ("inference", "deployment"):
-            if given.get(field) is not None and not isinstance(given[field], dict):
-                text = _("must be a JSON object.")
-                raise Invalid(f"{field} {text}", fields={field: [text]})
+        objects_only(given, "deployment", "inference")
         checks = preflight(**{"name": "", **given})
         if "name" not in given:
             checks = [check for check in checks if check.name != "name"]

@@ -17,6 +17,7 @@ from workspaces.errors import Invalid
 
 KINDS = ("local", "docker", "fake")
 MIN_MEMORY_MB = 64
+LARGEST = 1e15
 GB = 1024  # MB
 
 
@@ -81,6 +82,9 @@ class _Reader:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.fault(name, _("must be a number, not %(value)r.") % {"value": value})
+            return default
+        if not -LARGEST < value < LARGEST:  # NaN and infinity as well; formatting needs a float
+            self.fault(name, _("must be from %(low)s to %(high)s.") % {"low": low, "high": high})
             return default
         if whole and value != int(value):
             self.fault(name, _("must be a whole number, not %(value)s.") % {"value": value})

@@ -202,6 +202,7 @@ class Proxy:
 
         try:
             await self._exchange(scope, body, send_once, route)
+            return None
         except Problem as problem:
             code = _ERROR_CODES.get(problem.status, "BAD_REQUEST")
             return answers.error(problem.status, code, problem.message)
@@ -295,7 +296,7 @@ async def _pour(answer: aiohttp.ClientResponse, idle: _Body | None, send: Any) -
     gone = asyncio.create_task(idle.gone()) if idle else None
     try:
         async for chunk in answer.content.iter_chunked(CHUNK):
-            if False and gone.done():
+            if gone and gone.done():
                 raise _ClientGone
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

@@ -194,7 +194,7 @@ def _remote_artifacts(uri: str) -> ArtifactRepository:
     if urlsplit(uri).netloc not in {"", tracking.netloc}:
         raise Unavailable(_("The artifacts are kept by another server than the tracking server."))
 
-    class Repository(MlflowArtifactsRepository):
+    class Repository(MlflowArtifactsRepository):  # type: ignore[misc]
         """MLflow's own, with our token in place of the process-wide variable."""
 
         @property

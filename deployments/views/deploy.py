@@ -189,6 +189,20 @@ def _checks(values: DeployInput) -> list[Check]:
     )
 
 
+def _readable(values: DeployInput, checks: list[Check]) -> list[Check]:
+    """The checks with the form's words for what the configuration calls by v1's names."""
+    try:
+        configuration.validate(values.kind, values.deployment())
+    except Invalid as problem:
+        errors = values.with_problem(problem.fields).labelled_errors()
+        text = " ".join(f"{name} {item}" for name, texts in errors.items() for item in texts)
+        return [
+            replace(check, sentence=text) if check.name == "configuration" else check
+            for check in checks
+        ]
+    return checks
+
+
 def _failed(checks: list[Check]) -> bool:
     return any(check.result == "failed" for check in checks)
 
@@ -201,9 +215,8 @@ def deploy_preflight(request: HttpRequest) -> HttpResponse:
     order = {"failed": 0, "warning": 1, "passed": 2}
     context = {
         "values": values,
-        "checks": sorted(checks, key=lambda check: order[check.result]),
+        "checks": sorted(_readable(values, checks), key=lambda check: order[check.result]),
         "failed": _failed(checks),
-        "passed": sum(check.result == "passed" for check in checks),
     }
     return render(request, "deployments/_preflight.html", context)
 

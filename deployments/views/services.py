@@ -233,17 +233,18 @@ def service_live(request: HttpRequest, name: str) -> HttpResponse:
         return common.go(request, reverse("deployments:services"))
     context = service_context(request, service)
     operation: Operation | None = context["operation"]
-    shown = request.GET.get("operation", "")
-    ended = operation is not None and not operation.is_open
     if context["watch"] and context["is_ready"] and _arrived(operation):
         test = reverse("deployments:service-tab", args=[name, "test"])
         return common.go(request, f"{test}?ready=1")
-    tab = request.GET.get("tab", "overview")
+    # what a person has opened in the steps stays open: all is replaced only at a new operation
+    # and at its end
+    is_other = operation is not None and request.GET.get("operation") != str(operation.pk)
+    has_ended = operation is not None and not operation.is_open and "open" in request.GET
+    whole = is_other or has_ended
     context.update(
-        tab=tab,
-        with_operation=tab == "overview",
-        # the frame of the steps changes only with the operation or its end
-        whole=ended or (operation is not None and shown != str(operation.pk)),
+        tab=request.GET.get("tab", "overview"),
+        whole=whole,
+        renew=whole or request.GET.get("every") != str(context["poll"]),
         show_operation=operation is not None and operation.status != OperationStatus.SUCCEEDED,
     )
     status = 200 if context["poll"] else common.STOP_POLLING

@@ -2,6 +2,7 @@
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
@@ -22,7 +23,7 @@ class NowhereView(APIView):
     permission_classes = (AllowAny,)
     schema = None
 
-    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         self.http_method_names = [str(request.method).lower()]
         setattr(self, str(request.method).lower(), self._nowhere)
         return super().dispatch(request, *args, **kwargs)
@@ -37,8 +38,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("registry.api")),
     path("v1/", include("deployments.api_urls")),
     path("v1/", include("studio.experiments.api_urls")),
-    path("v1/", include("registry.api")),
-    path("v1/", include("deployments.api_urls")),
     path(
         "schema/",
         SpectacularAPIView.as_view(permission_classes=[IsAuthenticated]),

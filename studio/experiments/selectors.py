@@ -117,7 +117,9 @@ class ExperimentRow:
     activity: Activity | None  # None: not loaded yet
 
 
-def experiments_page(query: ListQuery, *, with_activity: bool) -> tuple[list[ExperimentRow], Page]:
+def experiments_page(
+    query: ListQuery, *, with_activity: bool
+) -> tuple[list[ExperimentRow], Page[Experiment]]:
     """Experiments of one page, with run counts when that is cheap or asked for."""
     key = EXPERIMENT_ORDERS.get(query.sort.removeprefix("-"))
     order = f"{key} {'DESC' if query.sort.startswith('-') else 'ASC'}" if key else None

@@ -33,7 +33,8 @@ saved_input_example_info:
   serving_input_path: serving_input_example.json
   type: dataframe
 signature:
-  inputs: '[{"type": "double", "name": "age", "required": true}, {"type": "string", "name": "city", "required": true}]'
+  inputs: '[{"type": "double", "name": "age", "required": true},
+    {"type": "string", "name": "city", "required": true}]'
   outputs: '[{"type": "double", "required": true}]'
 """
 EXAMPLE = {"dataframe_split": {"columns": ["age", "city"], "data": [[0.25, "Bonn"]]}}

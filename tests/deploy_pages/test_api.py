@@ -42,7 +42,7 @@ def test_deploying_answers_202_with_service_and_operation(ada, user, model, fake
     assert body["service"]["state"] == "Transitioning"
     assert body["service"]["operation"] == body["operation"]["id"]
     assert body["operation"]["requested_by"] == "ada"
-    assert [step["name"] for step in body["operation"]["steps"]][0] == "Queued"
+    assert next(step["name"] for step in body["operation"]["steps"]) == "Queued"
     assert Service.objects.get().auth_enabled is False
 
 

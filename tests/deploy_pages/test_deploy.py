@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from deployments.forms import DeployInput, number, service_name, tags_parse, tags_text
 from deployments.models import Service, Target
 from deployments.services import check_name
+from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.deploy_pages.html import Page
 from tests.factories import ServiceFactory
-from workspaces.tracking_stores import store_id
 
 URL = reverse("deployments:deploy")
 HTMX = {"HX-Request": "true"}
@@ -60,9 +60,8 @@ def test_the_page_is_filled_in(ada, model, targets) -> None:
 
 
 def test_memory_is_one_and_a_half_of_what_was_measured(ada, model, targets) -> None:
-    VersionRecord.objects.update_or_create(
-        store=store_id(), name="diabetes", version="1", defaults={"memory_mb": 2048}
-    )
+    registry.version_get("diabetes", "1")
+    assert VersionRecord.objects.update(memory_mb=2048) == 1
     page = Page(ada.get(URL, {"model": "diabetes", "version": "1"}))
     assert page.one("input", id="id_memory")["value"] == "3"
 
@@ -148,7 +147,7 @@ def test_every_violation_is_told_at_once_and_the_input_is_kept(ada, model, targe
 def test_a_hidden_part_with_an_error_is_open(ada, model, targets) -> None:
     page = Page(ada.post(URL, form(target="local", port="70000"), headers=HTMX))
     error = page.one("div", id="id_port_error")
-    assert [parent for parent in error.parents if parent.tag == "details"][0].has({"open": ""})
+    assert next(parent for parent in error.parents if parent.tag == "details").has({"open": ""})
 
 
 def test_a_failed_check_stops_it_on_the_server_too(ada, model, targets) -> None:
@@ -179,7 +178,7 @@ def test_nothing_that_can_be_sent_breaks_it(ada, model, targets, changes) -> Non
     assert Service.objects.count() == 0
 
 
-# --- its parts -----------------------------------------------------------------------------------------
+# --- its parts -----------------------------------------------------------------------------------
 def test_preflight_lists_every_check_and_allows_the_button(ada, model, targets) -> None:
     page = Page(ada.post(reverse("deployments:deploy-preflight"), form()))
     assert len(page.all("li")) >= 5
@@ -223,7 +222,7 @@ def test_the_parts_are_posts_of_signed_in_people(ada, client, db, part) -> None:
     assert client.post(reverse(f"deployments:{part}")).status_code == 302
 
 
-# --- names, numbers, tags -----------------------------------------------------------------------------
+# --- names, numbers, tags ------------------------------------------------------------------------
 @given(st.text(max_size=80), st.text(max_size=10))
 def test_the_name_made_of_a_model_can_always_be_used(model: str, version: str) -> None:
     assert check_name(service_name(model, version)) == []

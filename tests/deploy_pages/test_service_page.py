@@ -98,6 +98,20 @@ def test_the_live_part_replaces_state_and_steps_but_not_the_logs(ada, moving) ->
     assert page.one("span", id="service-state")["hx-swap-oob"] == "true"
     assert page.one("div", id="step-0")["hx-swap-oob"] == "true"
     assert not page.all("details")
+    assert not page.all("div", id="service-poll")
+
+
+def test_the_end_of_an_operation_replaces_the_steps_once(ada, failed) -> None:
+    live = url("broken", "service-live")
+    Service.objects.update(state="Unhealthy")
+    shown = {"operation": str(failed.pk), "open": "1", "every": "1"}
+    page = Page(ada.get(live, shown))
+    assert page.one("div", id="operation")["hx-swap-oob"] == "true"
+    poll = page.one("div", id="service-poll")
+    assert poll["hx-trigger"] == "every 5s"
+    again = Page(ada.get(poll["hx-get"]))
+    assert not again.all("div", id="operation")
+    assert not again.all("div", id="service-poll")
 
 
 def test_the_end_of_a_watched_deploy_leads_to_the_test_tab(ada, moving) -> None:
@@ -121,7 +135,7 @@ def test_a_service_that_is_gone_sends_the_browser_to_the_list(ada) -> None:
     assert answer["HX-Redirect"] == reverse("deployments:services")
 
 
-# --- verbs -----------------------------------------------------------------------------------------
+# --- verbs ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("verb", "desired"), [("stop", "stopped"), ("delete", "deleted"),
                                                ("restart", "running")])  # fmt: skip
 def test_a_verb_makes_one_operation(ada, service, verb, desired) -> None:
@@ -152,7 +166,7 @@ def test_the_confirm_question_names_the_service(ada, service) -> None:
     assert "diabetes-v1" in button["data-confirm"]
 
 
-# --- keys ------------------------------------------------------------------------------------------
+# --- keys ----------------------------------------------------------------------------------------
 def test_keys_are_shown_by_post_and_never_kept(ada, service) -> None:
     answer = ada.post(url(view="service-keys"))
     assert set(answer.json()) == {"primary", "secondary"}
@@ -179,7 +193,7 @@ def test_an_unknown_key_is_refused_in_words(ada, service) -> None:
     assert "must be primary or secondary" in answer.content.decode()
 
 
-# --- consume, logs, settings ---------------------------------------------------------------------------
+# --- consume, logs, settings ---------------------------------------------------------------------
 def test_programs_hold_the_key_only_when_asked(ada, service, model) -> None:
     key = ada.post(url(view="service-keys")).json()["primary"]
     assert key not in ada.get(url("diabetes-v1", "service-tab", "consume")).content.decode()
@@ -235,7 +249,7 @@ def test_wrong_tags_come_back_with_what_was_typed(ada, service) -> None:
     assert service.description == "Ridge"
 
 
-# --- test tab ------------------------------------------------------------------------------------------
+# --- test tab ------------------------------------------------------------------------------------
 def test_the_form_holds_the_input_example(ada, service, model) -> None:
     page = Page(ada.get(url("diabetes-v1", "service-tab", "test")))
     assert page.one("input", id="column-0")["value"] == "0.25"
