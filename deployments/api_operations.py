@@ -203,7 +203,7 @@ class PreflightView(APIView):
         operation_id="preflight",
         tags=SERVICES,
         request=shapes.PreflightSerializer,
-        responses={200: shapes.CheckListSerializer, **refusals(400)},
+        responses={200: shapes.PreflightListSerializer, **refusals(400)},
     )
     def post(self, request: Request) -> Response:
         """Check a deployment without making it."""

@@ -12,16 +12,9 @@ from deployments.choices import OperationKind, OperationStatus, ServiceState, St
 from deployments.models import Operation, Revision, Service, Target
 from deployments.preflight import Check
 from deployments.wizard import Recommendation
+from registry.api import ProblemSerializer as ProblemSerializer  # one shape of every refusal
 
 Body = serializers.Serializer[Any]
-
-
-class ProblemSerializer(Body):
-    """Every refusal: a code for programs, sentences for people."""
-
-    code = serializers.CharField()
-    message = serializers.CharField()
-    fields = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))  # type: ignore[assignment]
 
 
 class StepSerializer(Body):
@@ -180,14 +173,14 @@ class PreflightSerializer(Body):
     deployment = serializers.JSONField(required=False, allow_null=True)
 
 
-class CheckSerializer(Body):
+class PreflightCheckSerializer(Body):
     name = serializers.CharField()
     result = serializers.ChoiceField(choices=["passed", "warning", "failed"])
     sentence = serializers.CharField()
 
 
-class CheckListSerializer(Body):
-    items = CheckSerializer(many=True)
+class PreflightListSerializer(Body):
+    items = PreflightCheckSerializer(many=True)
 
 
 def operation_body(operation: Operation) -> dict[str, Any]:

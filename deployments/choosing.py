@@ -53,7 +53,6 @@ def capacity_of(target: Target) -> dict[str, Any]:
         "cpu_percent": _percent(busy, cpus),
         "memory_total": total * MB if total is not None else None,
         "memory_free": free * MB if free is not None else None,
-        "memory_percent": _percent(total - free, total) if None not in (total, free) else None,
         "gpus": known.get("gpus") or 0,
         "version": known.get("version") or "",
     }

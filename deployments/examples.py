@@ -115,7 +115,7 @@ def first_row(example: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def one_row(example: Mapping[str, Any] | None) -> dict[str, Any]:
     """The same body with its first row alone, short enough to read; never empty."""
-    body = _clean(dict(example or FALLBACK))
+    body: dict[str, Any] = _clean(dict(example or FALLBACK))
     split = body.get("dataframe_split")
     if isinstance(split, Mapping) and isinstance(split.get("data"), list):
         kept = {key: value for key, value in split.items() if key != "index"}

@@ -133,7 +133,7 @@ def number(text: str) -> Any:
 
 def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
     """Read a posted Deploy page. `kind` is that of the chosen target, "" when there is none."""
-    texts = {
+    texts: dict[str, Any] = {
         name: str(posted.get(name, "")).strip()
         for name in (
             *("model", "version", "name", "target", "cpu", "memory", "max_concurrent"),

@@ -84,7 +84,7 @@ def recommend(answers: Answers, targets: Iterable[TargetFacts]) -> list[Recommen
     return [replace(item, rank=rank) for rank, item in enumerate(weighed, start=1)]
 
 
-def _order(item: Recommendation) -> tuple[bool, bool, int, int, str]:
+def _order(item: Recommendation) -> tuple[bool, bool, int, int, str, str]:
     return (
         not item.fits,
         not item.available,

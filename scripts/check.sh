@@ -29,8 +29,7 @@ run "ruff check" $bin/ruff check .
 run "ruff format" $bin/ruff format --check .
 run "mypy" $bin/mypy
 run "lint-imports" $bin/lint-imports
-run "djlint format" $bin/djlint --check --quiet templates
-run "djlint lint" $bin/djlint --lint --quiet templates
+run "djlint" $bin/djlint --lint --quiet templates
 run "manage.py check --deploy" manage check --deploy --fail-level WARNING
 run "makemigrations --check" manage makemigrations --check --dry-run
 

@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
 
     replica = commands.add_parser("replica", help="run one replica: a master and its workers")
     replica.add_argument("--dir", type=Path, required=True, help="folder that holds service.json")
+    replica.add_argument("--lock-fd", type=int, help="inherited descriptor that holds the lock")
 
     worker = commands.add_parser("worker", help="one worker; only a master starts it")
     worker.add_argument("--dir", type=Path, required=True)
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.command == "replica":
         from serving.master import run_replica
 
-        return run_replica(args.dir)
+        return run_replica(args.dir, lock_fd=args.lock_fd)
     if args.command == "worker":
         from serving.worker import WorkerFds, run_worker
 

@@ -36,17 +36,19 @@ CALM_SECONDS = 60.0  # a worker that was ready for so long starts again at the f
 DRAIN_SLACK = 5.0  # seconds beyond the scoring timeout before a draining worker is killed
 
 
-def run_replica(folder: Path) -> int:
+def run_replica(folder: Path, lock_fd: int | None = None) -> int:
     """Run the replica described by `folder`/service.json until it is stopped.
 
+    `lock_fd` is a descriptor on which whoever started this process took the folder's lock for it.
     Returns one of contract.EXIT_*. EXIT_LOCKED leaves the folder's record untouched.
     """
     folder = folder.resolve()
     logs.setup()
-    lock = _take_lock(folder)
+    lock = _take_lock(folder) if lock_fd is None else lock_fd
     if lock is None:
         log.error("another master already runs this replica")
         return contract.EXIT_LOCKED
+    os.set_inheritable(lock, False)
     try:
         return _run_locked(folder, read_json(folder / contract.CONFIG_FILE))
     finally:

@@ -1,7 +1,8 @@
 """Local target: each replica is a master process in a session of its own on this machine.
 
-The driver never guesses by pid whether a replica runs: the master holds a lock on its folder and
-writes its record there (serving/contract.py). What the folder holds is all the state there is.
+The driver never guesses by pid whether a replica runs: a lock on its folder is held from before its
+master is started until it ends (the driver takes it, the master inherits it), and the master writes
+its record there (serving/contract.py). What the folder holds is all the state there is.
 """
 
 from __future__ import annotations
@@ -44,8 +45,7 @@ from serving.contract import (
 )
 
 MB = 1024 * 1024
-LAUNCH_FILE = "launch.json"  # {"at", "digest"}: started, and not yet heard of
-LAUNCH_SECONDS = 20.0  # a master that has not taken its lock by then never will
+LAUNCH_FILE = "launched"  # its master was started; absent: whoever applied died before that
 GRACE_SECONDS = 10.0  # between asking a master to stop and killing its group
 
 
@@ -100,18 +100,20 @@ class LocalDriver:
             yield f"Only {free // MB} MB of disk are free; {kept} MB are kept free."
 
     def apply(self, spec: InstanceSpec) -> None:
+        """See `base.Driver.apply`. Another digest ends the old process first: apply it again."""
+        _check_parts(spec)
         folder = spec.folder
         self._make_folder(folder)
-        with _lock_of(folder) as free:
-            if not free:
+        with _lock_of(folder) as lock:
+            if lock is None:
                 self._converge_running(spec)
                 return
             _forget(folder)
             self._check_room(spec)
             self._write(folder / CONFIG_FILE, self._config(spec), 0o600)
             self._write(folder / AUTH_FILE, spec.auth, 0o600)
-            self._write(folder / LAUNCH_FILE, {"at": time.time(), "digest": spec.digest}, 0o600)
-        self._launch(spec)
+            self._launch(spec, lock)
+            self._write(folder / LAUNCH_FILE, {}, 0o600)
 
     def _converge_running(self, spec: InstanceSpec) -> None:
         record = _read(spec.folder / RECORD_FILE)
@@ -139,14 +141,8 @@ class LocalDriver:
                 f"{wanted} MB of memory were asked for; {memory.available // MB} MB are free now."
             )
 
-    def _launch(self, spec: InstanceSpec) -> None:
-        if spec.environment_dir is None or spec.runtime_dir is None:
-            raise InvalidSpec("A local service needs an environment.")
-        python = spec.environment_dir / "bin" / "python"
-        boot = spec.runtime_dir / "serving" / "boot.py"
-        for needed in (python, boot, spec.model_dir):
-            if not needed.exists():
-                raise InvalidSpec(f"{needed} is missing; deploy again.")
+    def _launch(self, spec: InstanceSpec, lock: int) -> None:
+        python, boot = _programs(spec)
         log = spec.folder / LOG_FILE
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         try:
@@ -154,7 +150,8 @@ class LocalDriver:
             # the shell ends at once, so the master is no child of a worker that may die
             command = ["/bin/sh", "-c", '"$@" & exit 0', "sh", str(python), str(boot)]
             subprocess.run(
-                [*command, "replica", "--dir", str(spec.folder)],
+                [*command, "replica", "--dir", str(spec.folder), "--lock-fd", str(lock)],
+                pass_fds=(lock,),
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
@@ -176,12 +173,12 @@ class LocalDriver:
             self._write(folder / AUTH_FILE, auth, 0o600)
 
     def observe(self, name: str, folder: Path) -> Observation:
-        record = _read(folder / RECORD_FILE)
         config = _read(folder / CONFIG_FILE)
         if config is None:
             return ABSENT
-        with _lock_of(folder) as free:
-            if free:
+        with _lock_of(folder) as lock:
+            record = _read(folder / RECORD_FILE)
+            if lock is not None:
                 return _observe_ended(folder, config, record)
         if record is None or record["phase"] == "exited":
             return Observation(Phase.PENDING, digest=config["digest"])
@@ -199,8 +196,8 @@ class LocalDriver:
             return True
         # without its configuration a master that is only just starting ends by itself
         (folder / CONFIG_FILE).unlink(missing_ok=True)
-        with _lock_of(folder) as free:
-            if free:
+        with _lock_of(folder) as lock:
+            if lock is not None:
                 _forget(folder)
                 return True
         self._ask_to_stop(folder)
@@ -247,9 +244,11 @@ class LocalDriver:
             os.chown(path, account["user"], account["group"])
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        for parent in (folder.parent.parent, folder.parent):
+            if not parent.is_dir():
+                parent.mkdir(parents=True, exist_ok=True)
+                parent.chmod(0o711)  # whatever the umask is: the service passes through
+        folder.mkdir(exist_ok=True)
         folder.chmod(0o700)
         self._own(folder)
 
@@ -275,21 +274,33 @@ def _environment(spec: InstanceSpec) -> dict[str, str]:
     return values | spec.config.get("environment", {})
 
 
+def _programs(spec: InstanceSpec) -> tuple[Path, Path]:
+    """The environment's Python and the runtime's start program."""
+    if spec.environment_dir is None or spec.runtime_dir is None:
+        raise InvalidSpec("A local service needs an environment.")
+    return spec.environment_dir / "bin" / "python", spec.runtime_dir / "serving" / "boot.py"
+
+
+def _check_parts(spec: InstanceSpec) -> None:
+    for needed in (*_programs(spec), spec.model_dir):
+        if not needed.exists():
+            raise InvalidSpec(f"{needed} is missing; deploy again.")
+
+
 @contextlib.contextmanager
-def _lock_of(folder: Path) -> Iterator[bool]:
-    """True, and held meanwhile, when no master runs in this folder."""
-    try:
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR)
-    except FileNotFoundError:
-        yield True
-        return
+def _lock_of(folder: Path) -> Iterator[int | None]:
+    """The folder's lock, held meanwhile and by every process that inherits it.
+
+    None when a master runs in this folder.
+    """
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
             return
-        yield True
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -297,13 +308,12 @@ def _lock_of(folder: Path) -> Iterator[bool]:
 def _observe_ended(
     folder: Path, config: Mapping[str, Any], record: Mapping[str, Any] | None
 ) -> Observation:
-    launch = _read(folder / LAUNCH_FILE)
+    digest = config["digest"]
     if record is None:
-        if launch is not None and time.time() - launch["at"] < LAUNCH_SECONDS:
-            return Observation(Phase.PENDING, digest=config["digest"])
-        return Observation(
-            Phase.EXITED, digest=config["digest"], message="The process did not start."
-        )
+        if not (folder / LAUNCH_FILE).exists():
+            return Observation(Phase.PENDING, digest=digest)
+        message = f"The process did not start. {_last_line(folder / LOG_FILE)}".strip()
+        return Observation(Phase.EXITED, digest=digest, message=message)
     if record["phase"] != "exited":
         message = "The process was killed."
         return Observation(Phase.EXITED, digest=record["digest"], message=message)
@@ -320,6 +330,16 @@ def _observe_ended(
 def _forget(folder: Path) -> None:
     for name in (RECORD_FILE, LAUNCH_FILE, STOP_FILE, CONFIG_FILE, AUTH_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 2000))
+            lines = stream.read().decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -26,10 +25,10 @@ VERBS = {
 
 @require_POST
 @acts
-def service_act(request: HttpRequest, name: str, verb: str) -> Any:
+def service_act(request: HttpRequest, name: str, verb: str) -> str:
     """Stop, start, restart or delete; the service page shows the operation."""
     service = selectors.service_get(name)
-    VERBS[verb](service=service, user=request.user)  # type: ignore[operator]
+    VERBS[verb](service=service, user=request.user)  # type: ignore[arg-type]
     return reverse("deployments:service", args=[name])
 
 
@@ -43,7 +42,7 @@ def service_keys(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @acts
-def service_key_regenerate(request: HttpRequest, name: str) -> Any:
+def service_key_regenerate(request: HttpRequest, name: str) -> str:
     """Replace one key; programs that use it must be given the new one."""
     service = selectors.service_get(name)
     key = request.POST.get("key", "")
@@ -71,7 +70,7 @@ def service_consume_keys(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @acts
-def operation_cancel(request: HttpRequest, operation_id: UUID) -> Any:
+def operation_cancel(request: HttpRequest, operation_id: UUID) -> str:
     operation = selectors.operation_get(operation_id)
     services.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
     return came_from(request, reverse("deployments:operation", args=[operation_id]))
@@ -79,7 +78,7 @@ def operation_cancel(request: HttpRequest, operation_id: UUID) -> Any:
 
 @require_POST
 @acts
-def operation_retry(request: HttpRequest, operation_id: UUID) -> Any:
+def operation_retry(request: HttpRequest, operation_id: UUID) -> str:
     operation = selectors.operation_get(operation_id)
     again = services.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
     return reverse("deployments:service", args=[again.service_name])

@@ -28,7 +28,7 @@ UNSETTLED = frozenset({ServiceState.UNHEALTHY, ServiceState.UNSCHEDULABLE})
 View = Callable[..., HttpResponseBase]
 
 
-def acts(view: View) -> View:
+def acts(view: Callable[..., str]) -> View:
     """A view of a POST: a Problem becomes a message, and the person stays where they were.
 
     The view returns the URL to go to.

@@ -226,7 +226,7 @@ def deploy_recommend(request: HttpRequest) -> HttpResponse:
     """Help me choose: ranked reasons; moves the selection and fills in the resources."""
     values = _posted(request)
     asked = {
-        name.removeprefix("q-"): value
+        name.removeprefix("q-"): str(value)
         for name, value in request.POST.items()
         if name.startswith("q-")
     }

@@ -77,7 +77,7 @@ def operations_page(request: HttpRequest) -> HttpResponse:
         }
         for operation in page.items
     ]
-    moving = any(row["operation"].is_open for row in rows)
+    moving = any(operation.is_open for operation in page.items)
     context = {
         "rows": rows,
         "next_cursor": page.next_token,

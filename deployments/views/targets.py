@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -51,7 +49,7 @@ def target_page(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @acts
-def target_check(request: HttpRequest, name: str) -> Any:
+def target_check(request: HttpRequest, name: str) -> str:
     """Check now: ask the engine, which answers within seconds."""
     target = selectors.target_get(name)
     checked = targets.target_check(target=target, user=request.user)  # type: ignore[arg-type]

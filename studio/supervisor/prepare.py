@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def main() -> int:
         _migrate()
         _store(settings.SLIPWAY)
         _admin()
-        _static_files()
+        _static_files(settings.SLIPWAY)
     except Problem as problem:
         _say("problem", str(problem))
         return 1
@@ -62,23 +63,28 @@ def _migrate() -> None:
         call_command("migrate", interactive=False, verbosity=0)
 
 
-def _store(env: Env) -> None:
-    """Make or check MLflow's store; asked only when it or MLflow changed (it takes seconds)."""
+def store_is_ready(env: Env) -> bool:
+    """Whether this MLflow has prepared this store already; asking MLflow itself takes seconds."""
     if env.tracking_is_remote:
-        return
-    from importlib.metadata import version
-
-    wanted = hashlib.sha256(f"{version('mlflow')} {env.tracking_uri}".encode()).hexdigest()
+        return True
     database = env.data.tracking_database
     built_in = env.tracking_uri == f"sqlite:///{database}"
     is_empty = built_in and (not database.exists() or database.stat().st_size == 0)
-    if not is_empty and _stamps().get("store") == wanted:
+    return not is_empty and _stamps(env).get("store") == _store_stamp(env)
+
+
+def _store_stamp(env: Env) -> str:
+    return hashlib.sha256(f"{version('mlflow')} {env.tracking_uri}".encode()).hexdigest()
+
+
+def _store(env: Env) -> None:
+    if store_is_ready(env):
         return
     _say("progress", "Preparing the MLflow store")
     from workspaces import tracking_server
 
     tracking_server.prepare_store(env)
-    _stamp("store", wanted)
+    _stamp(env, "store", _store_stamp(env))
 
 
 def _admin() -> None:
@@ -89,17 +95,17 @@ def _admin() -> None:
         _say("password", password)
 
 
-def _static_files() -> None:
+def _static_files(env: Env) -> None:
     """Collect static files when a source changed; a release's are as old as the release."""
     from django.conf import settings
     from django.core.management import call_command
 
     wanted = _fingerprint()
-    if _stamps().get("static") == wanted and Path(settings.STATIC_ROOT).is_dir():
+    if _stamps(env).get("static") == wanted and Path(settings.STATIC_ROOT).is_dir():
         return
     _say("progress", "Collecting static files")
     call_command("collectstatic", interactive=False, verbosity=0, clear=True)
-    _stamp("static", wanted)
+    _stamp(env, "static", wanted)
 
 
 def _fingerprint() -> str:
@@ -118,22 +124,18 @@ def _sources() -> Iterator[str]:
             yield f"{storage.location}/{path} {stat.st_mtime_ns} {stat.st_size}\n"
 
 
-def _stamps() -> dict[str, str]:
-    from django.conf import settings
-
+def _stamps(env: Env) -> dict[str, str]:
     try:
-        found = json.loads((settings.DATA.run / STAMP).read_text(encoding="utf-8"))
+        found = json.loads((env.data.run / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _stamp(key: str, value: str) -> None:
-    from django.conf import settings
-
-    path = settings.DATA.run / STAMP
+def _stamp(env: Env, key: str, value: str) -> None:
+    path = env.data.run / STAMP
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps({**_stamps(), key: value}), encoding="utf-8")
+    temporary.write_text(json.dumps({**_stamps(env), key: value}), encoding="utf-8")
     temporary.replace(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from config.env import Env
-from studio.supervisor import commands, folder, records, services
+from studio.supervisor import commands, folder, prepare, records, services
 from studio.supervisor.problem import StartProblem
 from studio.supervisor.supervisor import StopAsked, Supervisor
 
@@ -92,10 +92,15 @@ class Up:
     def _start(self, supervisor: Supervisor) -> None:
         self.say("Starting Slipway …")
         supervisor.start("redis", "gateway")
+        early = prepare.store_is_ready(self.env)
+        if early:  # the slowest to start
+            supervisor.start("tracking")
         self._prepare(supervisor)
         supervisor.wait_ready("redis")
-        supervisor.start("tracking", "web", "control", "steps", "beat")
-        supervisor.wait_ready(*commands.START_ORDER)
+        supervisor.start(*(() if early else ("tracking",)), "web")
+        supervisor.wait_ready("redis", "gateway", "tracking", "web")
+        # last, for two cores are soon busy, and a person waits for the pages first
+        supervisor.start("control", "steps", "beat")
 
     def _end_leftovers(self, found: records.Records, *, keep: frozenset[str] = frozenset()) -> None:
         ended = found.end_leftovers(self.env.data.node_id, keep=keep)

@@ -92,7 +92,8 @@ def test_a_final_state_is_not_polled(ada, service) -> None:
 
 
 def test_the_live_part_replaces_state_and_steps_but_not_the_logs(ada, moving) -> None:
-    answer = ada.get(url("on-its-way", "service-live"), {"operation": str(moving.pk)})
+    shown = {"operation": str(moving.pk), "open": "1", "every": "1"}
+    answer = ada.get(url("on-its-way", "service-live"), shown)
     page = Page(answer)
     assert answer.status_code == 200
     assert page.one("span", id="service-state")["hx-swap-oob"] == "true"

@@ -48,7 +48,7 @@ def test_the_first_start_says_url_user_and_password(started: tuple[Studio, str])
 
 
 def test_every_process_runs_and_the_pages_and_the_gateway_answer(running: Studio) -> None:
-    assert set(running.alive()) == HELPERS
+    assert eventually(lambda: set(running.alive()) == HELPERS)
     assert running.get("/login/")[0] == 200
     assert running.get("/api/v1/service/nobody/score", port=running.gateway_port)[0] == 404
 

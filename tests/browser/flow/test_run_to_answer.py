@@ -1,0 +1,148 @@
+"""From a run's page to a scored answer in six clicks, then the life of the service after it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.flow.conftest import Hands, TrainedRun
+
+pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(600)]
+
+CARDS = {"local": "Local process", "docker": "Docker container"}
+ARRIVES = 400_000  # ms; the environment is built from nothing, on a machine that may be busy
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+def deploy_and_send(page: Page, target: str, hands: Hands, trained: TrainedRun) -> str:
+    """The six clicks. Returns the service's name; the browser is left on its Test tab."""
+    page.goto(f"/runs/{trained.run_id}/")
+    page.get_by_role("button", name="Register model").click()
+    page.get_by_role("dialog").get_by_role("button", name="Register", exact=True).click()
+    page.get_by_role("link", name="Deploy").click()
+    page.get_by_text(CARDS[target], exact=True).click()
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    send = page.get_by_role("button", name="Send")
+    try:
+        send.wait_for(timeout=ARRIVES)
+    except Exception:
+        raise AssertionError(page.locator("main").inner_text()) from None
+    send.click()
+    expect(page.locator("#answer-body")).to_contain_text("predictions", timeout=60_000)
+    assert (hands.clicks, hands.keys) == (6, 0)
+    answer = json.loads(page.locator("#answer-body").inner_text())
+    assert answer["predictions"] == pytest.approx(trained.answer)
+    found = re.search(r"/services/([a-z0-9-]+)/", page.url)
+    assert found, page.url
+    return found[1]
+
+
+
+
+@pytest.mark.parametrize("target", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+def test_six_clicks_lead_from_a_run_to_an_answer(
+    target: str, signed_in: Page, hands: Hands, trained: dict[str, TrainedRun], tmp_path: Path
+) -> None:
+    page = signed_in
+    name = deploy_and_send(page, target, hands, trained[target])
+    key, uri = the_key_can_be_shown_and_copied(page, name)
+    the_shown_programs_get_the_same_answer(page, name, key, trained[target].answer, tmp_path)
+    body = {"inputs": [[0.0]]}
+    assert status_of(uri, body, key="") == 401
+    stop_and_start(page, name, uri, key)
+    delete(page, name, uri, key)
+
+
+def the_key_can_be_shown_and_copied(page: Page, name: str) -> tuple[str, str]:
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("main")).to_contain_text("Healthy")
+    keys = page.get_by_role("status", name="Primary key")
+    expect(keys).to_have_text(re.compile("^•+$"))
+    page.get_by_role("button", name="Show Primary key").click()
+    expect(keys).not_to_have_text(re.compile("•"))
+    key = keys.inner_text()
+    page.get_by_role("button", name="Copy Primary key").click()
+    expect(page.locator("#announce")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    page.get_by_role("button", name="Copy Scoring URI").click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('http')")
+    uri = page.evaluate("navigator.clipboard.readText()")
+    assert uri.endswith(f"/api/v1/service/{name}/score")
+    return key, uri
+
+
+def the_shown_programs_get_the_same_answer(
+    page: Page, name: str, key: str, answer: list[float], folder: Path
+) -> None:
+    """The texts of the Consume tab, as they stand there, run by curl, Python and Node."""
+    page.get_by_role("link", name="Consume").click()
+    expect(page.locator("#code-curl")).not_to_contain_text(key)
+    page.get_by_role("button", name="Insert the key").click()
+    expect(page.locator("#code-curl")).to_contain_text(key)
+    node = shutil.which("node")
+    assert node, "node is missing: apt-get install nodejs"
+    for language, tab, command in (
+        ("curl", "curl", ["sh"]),
+        ("python", "Python", [sys.executable]),
+        ("javascript", "JavaScript", [node]),
+    ):
+        page.get_by_role("tab", name=tab).click()
+        code = page.locator(f"#code-{language}")
+        expect(code).to_be_visible()
+        file = folder / f"score.{'mjs' if language == 'javascript' else language}"
+        file.write_text(code.inner_text(), "utf-8")
+        done = subprocess.run(
+            [*command, str(file)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "predictions" in done.stdout
+        found = [float(number) for number in NUMBER.findall(done.stdout)]
+        assert found == pytest.approx(answer), done.stdout
+
+
+def stop_and_start(page: Page, name: str, uri: str, key: str) -> None:
+    state = page.locator("#service-state")
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog", name="Stop").get_by_role("button", name="Stop").click()
+    expect(state).to_contain_text("Stopped", timeout=60_000)
+    assert status_of(uri, {}, key) == 503
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(state).to_contain_text("Healthy", timeout=120_000)
+
+
+def delete(page: Page, name: str, uri: str, key: str) -> None:
+    page.goto(f"/services/{name}/")
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete")
+    expect(dialog).to_contain_text(name)
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#service-state")).to_contain_text("Healthy")
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/services/", timeout=60_000)
+    expect(page.locator("#toasts")).to_contain_text(f"The service {name} was deleted.")
+    expect(page.locator("main")).to_contain_text("No services yet")
+    assert status_of(uri, {}, key) == 404
+
+
+def status_of(uri: str, body: dict[str, Any], key: str) -> int:
+    headers = {"Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(uri, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
