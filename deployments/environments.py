@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import re
+import secrets
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,16 +46,22 @@ class Builder:
     cancelled: Callable[[], bool]
 
     def tool(self, *arguments: str, timeout: float) -> tuple[int, list[str]]:
+        """Run uv; its exit code and last lines. Raises: EnvironmentFailed: it took too long."""
         self.log("$ uv " + " ".join(arguments))
-        return run(
-            [uv_binary(), *arguments],
-            log=self.log,
-            cancelled=self.cancelled,
-            timeout=timeout,
-            environment=tool_environment(self.root, self.user),
-            cwd=self.tmp,
-            account=service_account(self.user),
-        )
+        try:
+            return run(
+                [uv_binary(), *arguments],
+                log=self.log,
+                cancelled=self.cancelled,
+                timeout=timeout,
+                environment=tool_environment(self.root, self.user),
+                cwd=self.tmp,
+                account=service_account(self.user),
+            )
+        except TimeoutError:
+            raise EnvironmentFailed(
+                f"The packages were not there after {timeout:g} s; check the network and try again."
+            ) from None
 
 
 def tool_environment(root: Path, user: str) -> dict[str, str]:
@@ -90,6 +97,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def working_folder(builder: Builder, name: str) -> Path:
+    """A path in `tmp/` of this build alone: the tool of a killed worker may still be writing.
+
+    What killed workers left under the same name goes; the caller holds the lock of what it builds.
+    """
+    for left in builder.tmp.glob(f"{name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return builder.tmp / f"{name}-{secrets.token_hex(4)}"
+
+
 def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -102,6 +119,7 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
     Raises:
         EnvironmentFailed: no set of packages satisfies them. processes.Cancelled.
     """
+    _refuse_files(requirements)
     text = "\n".join(requirements) + "\n"
     key = _key(text, minor, sysconfig.get_platform())
     kept = builder.root / "locks" / f"{key}.txt"
@@ -128,6 +146,15 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
     return kept.read_text(encoding="utf-8")
 
 
+def _refuse_files(requirements: Sequence[str]) -> None:
+    """A model's requirements must not make uv read files of this machine."""
+    for line in requirements:
+        if re.search(r"^(-[rce]|--(requirement|constraint|editable)\b|[./~]|file:)|@ *file:", line):
+            raise EnvironmentFailed(
+                f"The requirement {line[:200]} names a file; only packages can be installed."
+            )
+
+
 def environment_hash(lock: str, minor: str) -> str:
     return _key(lock, minor, sysconfig.get_platform(), platform.libc_ver()[0])
 
@@ -148,8 +175,7 @@ def build(builder: Builder, lock: str, python: Python) -> Path:
     with locked(builder.root / "locks" / f"{digest}.lock"):
         if (final / DONE_FILE).exists():
             return final
-        working = builder.tmp / f"environment-{digest}"
-        shutil.rmtree(working, ignore_errors=True)  # left by a killed worker; we hold the lock
+        working = working_folder(builder, f"environment-{digest}")
         try:
             _install(builder, lock, python, working)
             shutil.rmtree(final, ignore_errors=True)
@@ -186,30 +212,32 @@ def _install(builder: Builder, lock: str, python: Python, working: Path) -> None
 
 _CAUSES: Mapping[str, str] = {
     r"No space left on device": "The disk is full; free some space and try again.",
-    r"(Could not|Failed to) (connect|fetch|resolve)|dns error|timed out|Connection refused": (
-        "The package index does not answer; check the network and try again."
+    r"network was disabled|(Could not|Failed to) (connect|fetch|resolve)|dns error|timed out"
+    r"|Connection refused": "The package index does not answer; check the network and try again.",
+    r"([\w.\-]+(?:==[\w.\-+!]+)?) has no (?:usable )?wheels": (
+        "{0} has no wheel for this Python and platform; only wheels are installed."
     ),
-    r"no wheels|building.*disabled|--no-build|no usable wheels": (
+    r"building.*disabled|--no-build": (
         "A package has no wheel for this Python and platform; only wheels are installed."
     ),
+    r"([\w.\-\[\]]+) was not found in the (?:package registry|provided package locations|cache)": (
+        "There is no package named {0}."
+    ),
+    r"there (?:is|are) no versions? of ([\w.\-\[\]<>=!~, ]+?)(?: and|,? we)": (
+        "There is no version of {0}."
+    ),
 }
+_NOISE = re.compile(
+    r"^error: |No solution found when resolving dependencies:?|cause:"
+    r"|in `[0-9a-f]{64}-\d+\.in` "
+)
 
 
 def explain(tail: Sequence[str]) -> str:
-    """Why uv failed, in plain words, with uv's own first sentence where it names the package."""
-    text = " ".join(" ".join(tail).split())
-    text = re.sub(r"[×╰─▶├│]+", "", text)
-    missing = re.search(
-        r"(?:[Bb]ecause )?([\w.\-\[\]]+) was not found in the (?:package registry|cache)", text
-    )
-    if missing:
-        return f"There is no package named {missing[1]}."
-    absent = re.search(
-        r"there (?:is|are) no versions? of ([\w.\-\[\]<>=!~, ]+?)(?: and|,? we)", text
-    )
-    if absent:
-        return f"There is no version of {absent[1].strip()}."
+    """Why uv failed, in plain words, with uv's own sentence where it names the package."""
+    text = " ".join(re.sub(r"[×╰─▶├│]+", " ", " ".join(tail)).split())
     for pattern, sentence in _CAUSES.items():
-        if re.search(pattern, text):
-            return sentence
-    return "The model's requirements cannot be installed: " + (text[-600:] or "uv said nothing.")
+        if found := re.search(pattern, text):
+            return sentence.format(*found.groups())
+    words = " ".join(_NOISE.sub(" ", text).split())
+    return "The model's requirements cannot be installed: " + (words[-600:] or "uv said nothing.")

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from deployments.models import Operation, Step
+from deployments.utf8 import decode_whole
 
 MAX_CHUNK = 256 * 1024  # bytes per answer
 
@@ -52,8 +53,14 @@ def read(path: Path, offset: int, *, complete: bool, limit: int = MAX_CHUNK) -> 
     except OSError:
         return LogChunk("", max(0, offset), complete)
     cut = len(data) if at_end else data.rfind(b"\n") + 1 or len(data)
-    text = data[:cut].decode("utf-8", errors="replace")
-    return LogChunk(text, max(0, offset) + cut, complete and at_end)
+    return _chunk(data[:cut], offset, complete=complete and at_end)
+
+
+def _chunk(data: bytes, offset: int, *, complete: bool) -> LogChunk:
+    text, taken = decode_whole(data)
+    if complete and taken < len(data):  # nothing follows that could complete the last character
+        text, taken = data.decode("utf-8", errors="replace"), len(data)
+    return LogChunk(text, max(0, offset) + taken, complete)
 
 
 def read_step(step: Step, offset: int) -> LogChunk:
@@ -74,10 +81,8 @@ def read_operation(operation: Operation, offset: int) -> LogChunk:
         if step.ended_at is None:
             break
     data = b"".join(parts)[max(0, offset) :]
-    cut = data[:MAX_CHUNK]
-    at_end = len(cut) == len(data)
-    complete = at_end and not operation.is_open
-    return LogChunk(cut.decode("utf-8", errors="replace"), max(0, offset) + len(cut), complete)
+    at_end = len(data) <= MAX_CHUNK
+    return _chunk(data[:MAX_CHUNK], offset, complete=at_end and not operation.is_open)
 
 
 def _bytes(path: Path) -> bytes:

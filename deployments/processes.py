@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -69,11 +70,10 @@ def _follow(
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            if cancelled():
-                raise Cancelled
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{Path(str(process.args[0])).name} took too long")  # type: ignore[index]
+            _check(process, cancelled, deadline)
             if not selector.select(TICK):
+                if process.poll() is not None:
+                    break  # it ended; what it started may hold its output open
                 continue
             data = process.stdout.read(65_536)
             if data == b"":
@@ -82,7 +82,20 @@ def _follow(
             *lines, pending = pending.split(b"\n")
             tail = _emit(lines, tail, log)
     tail = _emit([pending] if pending else [], tail, log)
-    return process.wait(timeout=GRACE), tail
+    while process.poll() is None:  # it closed its output and works on
+        _check(process, cancelled, deadline)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TICK)
+    return process.returncode, tail
+
+
+def _check(
+    process: subprocess.Popen[bytes], cancelled: Callable[[], bool], deadline: float
+) -> None:
+    if cancelled():
+        raise Cancelled
+    if time.monotonic() > deadline:
+        raise TimeoutError(f"{Path(str(process.args[0])).name} took too long")  # type: ignore[index]
 
 
 def _emit(lines: list[bytes], tail: list[str], log: Callable[[str], None]) -> list[str]:
@@ -94,13 +107,9 @@ def _emit(lines: list[bytes], tail: list[str], log: Callable[[str], None]) -> li
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the process's whole session group: SIGTERM, then SIGKILL. No-op when it has ended."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
-        try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+        os.killpg(process.pid, signal.SIGKILL)  # also of a leader that left others behind
+        process.wait(timeout=GRACE)

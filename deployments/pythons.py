@@ -47,8 +47,10 @@ def available(user: str) -> dict[str, Python]:
 
 @lru_cache(maxsize=4)
 def _available(user: str, _period: int) -> dict[str, Python]:
+    # without a cache: the one of UV_CACHE_DIR belongs to the service user, not to root
+    listing = (uv_binary(), "--no-cache", "python", "list")
     listed = subprocess.run(
-        [uv_binary(), "python", "list", "--only-installed", "--output-format", "json"],
+        [*listing, "--only-installed", "--output-format", "json"],
         capture_output=True,
         text=True,
         timeout=30,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from deployments import ports, routes
 from deployments.choices import StepName
 from deployments.drivers.base import (
+    EXIT_KILLED,
     Driver,
     InstanceSpec,
     NoCapacity,
@@ -92,12 +93,13 @@ def _has_started(operation: Operation, spec: InstanceSpec) -> bool:
 
 
 def _crashed(seen: Observation, spec: InstanceSpec) -> bool:
-    return seen.phase == Phase.EXITED and seen.digest == spec.digest
+    """It ended by its own doing; what was killed from outside is just started again."""
+    killed = seen.exit_code == EXIT_KILLED and not seen.out_of_memory
+    return seen.phase == Phase.EXITED and seen.digest == spec.digest and not killed
 
 
 def _must_apply(seen: Observation, spec: InstanceSpec) -> bool:
-    gone = seen.phase in {Phase.ABSENT, Phase.EXITED, Phase.NO_CAPACITY}
-    return gone or seen.digest != spec.digest
+    return seen.phase != Phase.RUNNING or seen.digest != spec.digest
 
 
 def _apply(driver: Driver, spec: InstanceSpec) -> Observation:
@@ -195,7 +197,7 @@ def keep_alive(service: Service, driver: Driver) -> None:
         return
     spec = instance_spec(service, active)
     if driver.observe(spec.name, spec.folder).phase in {Phase.ABSENT, Phase.EXITED}:
-        driver.apply(spec)
+        _apply(driver, spec)
 
 
 def take_down(service: Service, revision: Revision, driver: Driver) -> bool:

@@ -19,6 +19,7 @@ from deployments.environments import (
     explain,
     folder_ready,
     locked,
+    working_folder,
 )
 from deployments.pythons import Python
 
@@ -48,8 +49,7 @@ def install(builder: Builder, runtimes: Path, python: Python) -> Path:
     with locked(runtimes / f".{name}.lock"):
         if (final / DONE_FILE).exists():
             return final
-        working = builder.tmp / f"runtime-{name}"
-        shutil.rmtree(working, ignore_errors=True)
+        working = working_folder(builder, f"runtime-{name}")
         folder_ready(working, builder.user)
         code, tail = builder.tool(
             *("pip", "install", "--python", python.path, "--target", str(working)),

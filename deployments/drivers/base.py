@@ -31,9 +31,12 @@ class NoCapacity(DriverError):
     """There is no room now. The service is Unschedulable and tried again."""
 
 
+EXIT_KILLED = 137  # 128 + SIGKILL, as shells and Docker say it: ended from outside
+
+
 class Phase(StrEnum):
     ABSENT = "absent"
-    PENDING = "pending"
+    PENDING = "pending"  # made, and not running yet or not any more; apply() carries it on
     RUNNING = "running"
     EXITED = "exited"
     NO_CAPACITY = "no-capacity"
@@ -118,8 +121,9 @@ class Driver(Protocol):
     def apply(self, spec: InstanceSpec) -> None:
         """Converge to `spec` and return at once; the same digest is a no-op while it runs.
 
-        An exited instance of the same digest is started again. A crash half-way leaves one
-        object, not two.
+        An exited instance of the same digest is started again. One of another digest ends first,
+        which may take a moment: apply again until it is replaced. A crash half-way leaves one
+        object, not two; applied again it is carried on.
 
         Raises:
             TargetUnreachable, InvalidSpec, NoCapacity.

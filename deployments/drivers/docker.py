@@ -105,7 +105,7 @@ class DockerDriver:
             if status in ("running", "restarting", "paused"):
                 return
             if status == "removing":
-                raise TargetUnreachable("The old container of this service is still being removed.")
+                return  # observed as pending, so that it is applied again
             if attrs is not None and status == "dead":
                 self._force_remove(attrs["Id"])
                 attrs = None

@@ -33,6 +33,7 @@ from deployments.drivers.base import (
     Phase,
     TargetUnreachable,
 )
+from deployments.utf8 import decode_whole
 from serving.contract import AuthDocument
 
 _SCRIPT = "script.json"
@@ -172,7 +173,8 @@ class FakeDriver:
                 data = log.read(limit)
         except FileNotFoundError:
             return "", since
-        return data.decode("utf-8", "replace"), since + len(data)
+        text, taken = decode_whole(data)
+        return text, since + taken
 
     def names(self) -> Iterator[str]:
         """See `base.Driver.names`."""

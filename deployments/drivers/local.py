@@ -24,6 +24,7 @@ import psutil
 
 from deployments.drivers.base import (
     ABSENT,
+    EXIT_KILLED,
     Capacity,
     CheckReport,
     DriverError,
@@ -33,6 +34,7 @@ from deployments.drivers.base import (
     Observation,
     Phase,
 )
+from deployments.utf8 import decode_whole
 from serving.contract import (
     AUTH_FILE,
     CONFIG_FILE,
@@ -223,7 +225,8 @@ class LocalDriver:
                 data = stream.read(limit)
         except OSError:
             return "", since
-        return data.decode("utf-8", errors="replace"), since + len(data)
+        text, taken = decode_whole(data)
+        return text, since + taken
 
     def names(self) -> Iterator[str]:
         for path in self.services.glob(f"*/*/*/{CONFIG_FILE}"):
@@ -316,7 +319,7 @@ def _observe_ended(
         return Observation(Phase.EXITED, digest=digest, message=message)
     if record["phase"] != "exited":
         message = "The process was killed."
-        return Observation(Phase.EXITED, digest=record["digest"], message=message)
+        return Observation(Phase.EXITED, record["digest"], exit_code=EXIT_KILLED, message=message)
     return Observation(
         Phase.EXITED,
         digest=record["digest"],

@@ -25,7 +25,10 @@ from typing import Any
 from deployments.drivers.base import Driver, InstanceSpec, Observation, Phase
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.fake import FakeDriver, Script
-from serving.contract import AuthDocument, ReplicaConfig
+from deployments.drivers.local import LocalDriver
+from serving.contract import CONFIG_FILE, RECORD_FILE, AuthDocument, ReplicaConfig
+from serving.files import read_json
+from tests.local_engine import USER, LocalEngine
 
 _numbers = itertools.count(1)
 
@@ -61,6 +64,7 @@ class Case:
 
     driver: Driver
     asks_engine = True  # an engine outside this process, that can be away
+    memory_mb = 64  # what an instance is given
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,13 +73,11 @@ class Case:
     def spec(self, play: str = "serve", **changes: Any) -> InstanceSpec:
         """Return the spec of a new instance; with `like` of the same instance, changed."""
         like: InstanceSpec | None = changes.pop("like", None)
-        memory_mb = changes.pop("memory_mb", 64)
+        memory_mb = changes.pop("memory_mb", self.memory_mb)
         version = changes.pop("auth_version", 1)
         name = like.name if like else f"echo{next(_numbers)}-1-0"
         port = like.port if like else free_port()
         self.names.append(name)
-        replica = self.folder / name
-        replica.mkdir(parents=True, exist_ok=True)
         config: ReplicaConfig = {
             "service": name.split("-")[0],
             "revision": 1,
@@ -106,7 +108,7 @@ class Case:
             "port": port,
             "config": config,
             "auth": auth(version),
-            "folder": replica,
+            "folder": self.place(name),
             "model_dir": self.folder,
         }
         return self.plays(InstanceSpec(**{**facts, **changes}), play)
@@ -114,6 +116,10 @@ class Case:
     def plays(self, spec: InstanceSpec, play: str) -> InstanceSpec:
         """Return the spec whose instance does `play`."""
         raise NotImplementedError
+
+    def place(self, name: str) -> Path:
+        """Return the folder of an instance."""
+        return self.folder / name
 
     def identity(self, name: str) -> Any:
         """Return what changes when the object is made anew."""
@@ -157,12 +163,22 @@ class Case:
         until(lambda: self.observe(spec).auth_version)
         return spec
 
+    def replaced(self, spec: InstanceSpec) -> None:
+        """Apply until an instance of this very digest is ready."""
+
+        def ready() -> bool:
+            self.driver.apply(spec)
+            found = self.observe(spec)
+            return found.digest == spec.digest and bool(found.auth_version)
+
+        until(ready)
+
     def text(self, spec: InstanceSpec) -> str:
         return self.driver.logs(spec.name, spec.folder)[0]
 
     def clean(self) -> None:
         for name in dict.fromkeys(self.names):
-            until(lambda name=name: self.driver.remove(name, self.folder / name))
+            until(lambda name=name: self.driver.remove(name, self.place(name)))
 
 
 def in_a_killed_process(work: Callable[[], None]) -> None:
@@ -215,6 +231,57 @@ class FakeCase(Case):
     def apply_and_die(self, spec: InstanceSpec) -> None:
         self.driver.play(spec.name, {"crash": "created"})
         in_a_killed_process(lambda: self.driver.apply(spec))
+
+
+class DiesBeforeLaunch(LocalDriver):
+    """Is killed between writing a replica's files and starting its master."""
+
+    def _launch(self, spec: InstanceSpec, lock: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LocalCase(Case):
+    """Real masters and workers with a model that plays (tests/local_model)."""
+
+    driver: LocalDriver
+    asks_engine = False
+    memory_mb = 600
+
+    def __init__(self, folder: Path, engine: LocalEngine) -> None:
+        super().__init__(folder)
+        self.engine = engine
+        self.driver = LocalDriver(folder / "services", USER)
+
+    def place(self, name: str) -> Path:
+        return self.folder / "services" / Path(*name.rsplit("-", 2))
+
+    def plays(self, spec: InstanceSpec, play: str) -> InstanceSpec:
+        spec.config["scoring_timeout_ms"] = 1000
+        parts = vars(self.engine)
+        if play == "unstartable":
+            parts = {**parts, "environment_dir": self._without_interpreter()}
+        return InstanceSpec(**{**vars(spec), **parts})
+
+    def _without_interpreter(self) -> Path:
+        program = self.folder / "nothing" / "bin" / "python"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/nothing\n")
+        program.chmod(0o755)
+        return program.parent.parent
+
+    def record(self, spec: InstanceSpec) -> dict[str, Any]:
+        found: dict[str, Any] = read_json(spec.folder / RECORD_FILE)
+        return found
+
+    def identity(self, name: str) -> Any:
+        return read_json(self.place(name) / CONFIG_FILE)["digest"]
+
+    def end(self, spec: InstanceSpec) -> None:
+        os.kill(self.record(spec)["pid"], signal.SIGTERM)
+
+    def apply_and_die(self, spec: InstanceSpec) -> None:
+        dying = DiesBeforeLaunch(self.driver.services, USER)
+        in_a_killed_process(lambda: dying.apply(spec))
 
 
 class DiesBeforeStart(DockerDriver):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.drivers.cases import Case, DockerCase, FakeCase
+from tests.drivers.cases import Case, DockerCase, FakeCase, LocalCase
+from tests.local_engine import local_engine, open_folder
 
 TEST_LABEL = "slipway.test"
 
@@ -45,11 +46,19 @@ def docker_case(docker_play: str, tmp_path: Path) -> Iterator[DockerCase]:
         made.driver.client.remove_container(found, force=True, v=True)
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture
+def local_case() -> Iterator[LocalCase]:
+    """A local driver with real masters; what still runs is ended afterwards."""
+    made = LocalCase(open_folder("local"), local_engine())
+    yield made
+    made.clean()
+
+
+@pytest.fixture(params=["fake", "local", pytest.param("docker", marks=pytest.mark.docker)])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """Every driver in turn."""
-    if request.param == "docker":
-        yield request.getfixturevalue("docker_case")
+    if request.param != "fake":
+        yield request.getfixturevalue(f"{request.param}_case")
         return
     made = FakeCase(tmp_path)
     yield made

@@ -99,7 +99,7 @@ class Api:
         """Wait until the service's operation runs this step."""
 
         def runs(row: dict[str, Any]) -> bool:
-            operation = self.get(f"/operations/{row['operation']['id']}")
+            operation = self.get(f"/operations/{row['operation']}")
             return any(
                 item["name"] == step and item["state"] == "running" for item in operation["steps"]
             )

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tests.flow.conftest import Api
+from tests.flow.processes import replica_processes
 from tests.setup.studio_process import eventually
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
@@ -21,20 +22,11 @@ def failed(api: Api, name: str, kind: str, **more: Any) -> dict[str, Any]:
 
 
 def replicas(api: Api, name: str) -> list[psutil.Process]:
-    """Masters and workers of this service that live now."""
-    folder = str(api.studio.data.services / name) + "/"
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(part.startswith(folder) for part in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return replica_processes(api.studio.data.services, name)
 
 
 def log(api: Api, row: dict[str, Any]) -> str:
-    text: str = api.get(f"/operations/{row['operation']['id']}/log?offset=0")["text"]
+    text: str = api.get(f"/operations/{row['operation']}/log?offset=0")["text"]
     return text
 
 
@@ -63,11 +55,11 @@ def test_a_model_that_needs_more_memory_than_it_was_given(api: Api) -> None:
 
 def test_a_failed_service_can_be_retried_and_deleted(api: Api) -> None:
     row = failed(api, "again", "broken")
-    retried = api.call("POST", f"/operations/{row['operation']['id']}/retry")
+    retried = api.call("POST", f"/operations/{row['operation']}/retry")
     assert retried.status_code == 202, retried.text
     row = api.wait(
         "again",
-        lambda now: now["state"] == "Failed" and now["operation"]["id"] != row["operation"]["id"],
+        lambda now: now["state"] == "Failed" and now["operation"] != row["operation"],
     )
     api.gone("again")
     assert not replicas(api, "again")

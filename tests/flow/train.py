@@ -54,15 +54,16 @@ def log(kind: str) -> str:
     with mlflow.start_run(run_name=kind) as run:
         mlflow.log_metric("r2", model.score(x, y))
         common = {"name": "model", "signature": signature, "input_example": x.head(2)}
+        sklearn = {**common, "serialization_format": "cloudpickle"}
         if kind == "good":
-            mlflow.sklearn.log_model(model, pip_requirements=PINS, **common)
+            mlflow.sklearn.log_model(model, pip_requirements=PINS, **sklearn)
         elif kind == "uninstallable":
             pins = [*PINS, "slipway-no-such-package==1.0"]
-            mlflow.sklearn.log_model(model, pip_requirements=pins, **common)
+            mlflow.sklearn.log_model(model, pip_requirements=pins, **sklearn)
         elif kind.startswith("other-environment"):
             # a version of a tiny package that nobody else has: an environment of its own
             mlflow.sklearn.log_model(
-                model, pip_requirements=[*PINS, f"toolz=={kind.rpartition(':')[2]}"], **common
+                model, pip_requirements=[*PINS, f"toolz=={kind.rpartition(':')[2]}"], **sklearn
             )
         else:
             python_model = {"broken": Broken, "hungry": Hungry, "slow": Slow}[kind]()

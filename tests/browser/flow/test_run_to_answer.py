@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.flow.conftest import Hands, TrainedRun
 
@@ -47,6 +47,10 @@ def deploy_and_send(page: Page, target: str, hands: Hands, trained: TrainedRun) 
     return found[1]
 
 
+def tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("navigation", name="Sections of the service").get_by_role(
+        "link", name=name
+    )
 
 
 @pytest.mark.parametrize("target", ["local", pytest.param("docker", marks=pytest.mark.docker)])
@@ -64,7 +68,7 @@ def test_six_clicks_lead_from_a_run_to_an_answer(
 
 
 def the_key_can_be_shown_and_copied(page: Page, name: str) -> tuple[str, str]:
-    page.get_by_role("link", name="Overview").click()
+    tab(page, "Overview").click()
     expect(page.locator("main")).to_contain_text("Healthy")
     keys = page.get_by_role("status", name="Primary key")
     expect(keys).to_have_text(re.compile("^•+$"))
@@ -85,18 +89,18 @@ def the_shown_programs_get_the_same_answer(
     page: Page, name: str, key: str, answer: list[float], folder: Path
 ) -> None:
     """The texts of the Consume tab, as they stand there, run by curl, Python and Node."""
-    page.get_by_role("link", name="Consume").click()
+    tab(page, "Consume").click()
     expect(page.locator("#code-curl")).not_to_contain_text(key)
     page.get_by_role("button", name="Insert the key").click()
     expect(page.locator("#code-curl")).to_contain_text(key)
     node = shutil.which("node")
     assert node, "node is missing: apt-get install nodejs"
-    for language, tab, command in (
+    for language, label, command in (
         ("curl", "curl", ["sh"]),
         ("python", "Python", [sys.executable]),
         ("javascript", "JavaScript", [node]),
     ):
-        page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tab", name=label).click()
         code = page.locator(f"#code-{language}")
         expect(code).to_be_visible()
         file = folder / f"score.{'mjs' if language == 'javascript' else language}"
@@ -112,7 +116,7 @@ def the_shown_programs_get_the_same_answer(
 
 def stop_and_start(page: Page, name: str, uri: str, key: str) -> None:
     state = page.locator("#service-state")
-    page.get_by_role("link", name="Overview").click()
+    tab(page, "Overview").click()
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("dialog", name="Stop").get_by_role("button", name="Stop").click()
     expect(state).to_contain_text("Stopped", timeout=60_000)

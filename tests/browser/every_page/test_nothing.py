@@ -1,0 +1,48 @@
+"""Every page of a studio in which nothing has happened yet."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+EMPTY = {
+    "/": "No runs yet",
+    "/experiments/": "Default",
+    "/experiments/0/": "No runs yet",
+    "/models/": "No models yet",
+    "/services/": "No services yet",
+    "/targets/": "Compute targets",
+    "/deploy/": "Which model?",
+    "/tokens/": "New token",
+    "/admin/overview/": "Whether every part of this studio works.",
+    "/admin/operations/": "No operations yet",
+    "/admin/users/": "New user",
+}
+
+
+def test_every_page_says_what_to_do_first(store, page, visit, sign_in, admin) -> None:
+    sign_in(admin)
+    for path, words in EMPTY.items():
+        visit(path)
+        expect(page.locator("main"), path).to_contain_text(words)
+
+
+def test_what_does_not_exist_is_said_on_a_page(store, page, visit, sign_in, admin, watch) -> None:
+    watch.allow(404)
+    sign_in(admin)
+    for path in (
+        "/nothing/",
+        "/experiments/999/",
+        f"/runs/{'0' * 32}/",
+        "/models/nothing/",
+        "/models/nothing/versions/1/",
+        "/services/nothing/",
+        "/targets/nothing/",
+        f"/operations/{'0' * 8}-0000-4000-8000-{'0' * 12}/",
+    ):
+        visit(path)
+        expect(page.get_by_role("heading", level=1), path).to_have_text("Not found")
+
+
+def test_the_sign_in_page_works_for_everyone(page, visit) -> None:
+    visit("/login/")
