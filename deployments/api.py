@@ -9,22 +9,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deployments import api_serializers as shapes
-from deployments import paging, selectors, services
+from deployments import selectors, services
 from deployments.api_common import (
     OFFSET,
-    PAGING,
     SERVICES,
     accepted,
     body_read,
     objects_only,
     offset_read,
-    refusals,
     refuse_nulls,
     service_answer,
     text_read,
 )
 from deployments.choices import ServiceState
 from workspaces.errors import NotFound
+from workspaces.paging import rows_by_name
+from workspaces.serializers import PAGING, page_answer, query_read, refusals
 
 
 class ServicesView(APIView):
@@ -47,12 +47,12 @@ class ServicesView(APIView):
             rows = rows.filter(name__icontains=search)
         if state := text_read(request, "state", ServiceState.values):
             rows = rows.filter(state=state)
-        limit = paging.limit_read(request.query_params.get("limit"))
-        page = paging.services_after(rows, request.query_params.get("page_token", ""), limit)
+        query = query_read(request)
+        page = rows_by_name(rows, query["page_token"], query["limit"])
         latest = shapes.latest_operations(page.items)
         host = request.get_host()
         items = [shapes.service_body(item, host, latest.get(item.pk)) for item in page.items]
-        return Response({"items": items, "next_page_token": page.next_token})
+        return page_answer(items, page.next_token)
 
     @extend_schema(
         operation_id="services_create",

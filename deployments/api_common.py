@@ -16,16 +16,8 @@ from deployments.models import Operation, Service
 from workspaces.errors import Invalid
 
 SERVICES, OPERATIONS, TARGETS = ["services"], ["operations"], ["targets"]
-PAGING = [
-    OpenApiParameter("page_token", str, description="`next_page_token` of the page before"),
-    OpenApiParameter("limit", int, description="Rows of a page, 1 to 200; 50 when omitted"),
-]
 OFFSET = [OpenApiParameter("offset", int, description="`next_offset` of the answer before")]
 MAX_OFFSET = 2**53
-
-
-def refusals(*codes: int) -> dict[int, Any]:
-    return dict.fromkeys((401, *codes), shapes.ProblemSerializer)
 
 
 def text_read(request: Request, name: str, allowed: list[str] | None = None) -> str:

@@ -15,14 +15,12 @@ from deployments import paging, selectors, services, targets
 from deployments.api_common import (
     OFFSET,
     OPERATIONS,
-    PAGING,
     SERVICES,
     TARGETS,
     accepted,
     body_read,
     objects_only,
     offset_read,
-    refusals,
     refuse_nulls,
     text_read,
 )
@@ -33,6 +31,8 @@ from deployments.preflight import preflight
 from deployments.services import parse_model_uri
 from deployments.wizard import recommend
 from registry import selectors as registry
+from workspaces.paging import rows_by_name
+from workspaces.serializers import PAGING, page_answer, query_read, refusals
 
 
 class OperationsView(APIView):
@@ -58,10 +58,10 @@ class OperationsView(APIView):
             rows = rows.filter(status=wanted)
         if kind := text_read(request, "kind", OperationKind.values):
             rows = rows.filter(kind=kind)
-        limit = paging.limit_read(request.query_params.get("limit"))
-        page = paging.operations_after(rows, request.query_params.get("page_token", ""), limit)
+        query = query_read(request)
+        page = paging.operations_after(rows, query["page_token"], query["limit"])
         items = [shapes.operation_body(item) for item in page.items]
-        return Response({"items": items, "next_page_token": page.next_token})
+        return page_answer(items, page.next_token)
 
 
 class OperationView(APIView):
@@ -131,12 +131,14 @@ class TargetsView(APIView):
     @extend_schema(
         operation_id="targets_list",
         tags=TARGETS,
-        responses={200: shapes.TargetListSerializer, **refusals()},
+        parameters=PAGING,
+        responses={200: shapes.TargetPageSerializer, **refusals(400)},
     )
     def get(self, request: Request) -> Response:
-        """List all targets as they were at their last check."""
-        items = [shapes.target_body(target) for target in selectors.targets_list()]
-        return Response({"items": items, "next_page_token": ""})
+        """List targets by name, as they were at their last check."""
+        query = query_read(request)
+        page = rows_by_name(selectors.targets_list(), query["page_token"], query["limit"])
+        return page_answer([shapes.target_body(item) for item in page.items], page.next_token)
 
 
 class TargetView(APIView):

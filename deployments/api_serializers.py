@@ -12,7 +12,7 @@ from deployments.choices import OperationKind, OperationStatus, ServiceState, St
 from deployments.models import Operation, Revision, Service, Target
 from deployments.preflight import Check
 from deployments.wizard import Recommendation
-from registry.api import ProblemSerializer as ProblemSerializer  # one shape of every refusal
+from workspaces.serializers import PageSerializer
 
 Body = serializers.Serializer[Any]
 
@@ -60,14 +60,12 @@ class ServiceSerializer(Body):
     operation = serializers.UUIDField(allow_null=True, help_text="The latest operation")
 
 
-class ServicePageSerializer(Body):
+class ServicePageSerializer(PageSerializer):
     items = ServiceSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True)
 
 
-class OperationPageSerializer(Body):
+class OperationPageSerializer(PageSerializer):
     items = OperationSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True)
 
 
 class AcceptedSerializer(Body):
@@ -128,9 +126,8 @@ class TargetSerializer(Body):
     services = serializers.ListField(child=serializers.CharField())
 
 
-class TargetListSerializer(Body):
+class TargetPageSerializer(PageSerializer):
     items = TargetSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True)
 
 
 class AnswersSerializer(Body):

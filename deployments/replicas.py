@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deployments import ports, routes
+from deployments import configuration, ports, routes
 from deployments.choices import StepName
 from deployments.drivers.base import (
     EXIT_KILLED,
@@ -66,10 +66,9 @@ def converge(
         return Observation(Phase.NO_CAPACITY, message=str(error)), "", Probe()
     started = operation is not None and _has_started(operation, spec)
     seen = driver.observe(spec.name, spec.folder)
+    if _crashed(seen, spec) and _release_taken_port(seen, spec, revision):
+        return Observation(Phase.PENDING), "", Probe()
     if started and operation is not None and _crashed(seen, spec):
-        if seen.exit_code == EXIT_PORT_TAKEN:
-            ports.port_release(revision)
-            return Observation(Phase.PENDING), "", Probe()
         fail_open(operation, _cause(seen), _log_tail(driver, spec))
         return seen, spec.digest, Probe()
     if _must_apply(seen, spec):
@@ -81,6 +80,15 @@ def converge(
     elif probe.ok and service.active_id is None:
         _promote(service, revision)  # came up after its operation had timed out
     return seen, spec.digest, probe
+
+
+def _release_taken_port(seen: Observation, spec: InstanceSpec, revision: Revision) -> bool:
+    """Give up a port that another program holds, unless a person asked for that very port."""
+    asked = configuration.from_dict(revision.deployment).port
+    if seen.exit_code != EXIT_PORT_TAKEN or spec.port == asked:
+        return False
+    ports.port_release(revision)
+    return True
 
 
 def _has_started(operation: Operation, spec: InstanceSpec) -> bool:

@@ -47,7 +47,7 @@ def publish() -> int:
         if before is not None and before["services"] == services:
             return before["version"]
         document: RoutesDocument = {
-            "version": (before["version"] if before else 0) + 1,
+            "version": max(before["version"] if before else 0, _applied_version()) + 1,
             "services": services,
         }
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -66,12 +66,22 @@ def is_applied(version: int) -> bool:
     return bool(int(report["version"]) >= version)
 
 
+def _applied_version() -> int:
+    """What the gateway said last: should our own file be lost, versions must still rise."""
+    try:
+        report = json.loads((settings.DATA.run / APPLIED_FILE).read_text(encoding="utf-8"))
+        return int(report["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def _read(path: Path) -> RoutesDocument | None:
     try:
         document: RoutesDocument = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return document if "version" in document and "services" in document else None
+    whole = isinstance(document, dict) and isinstance(document.get("services"), dict)
+    return document if whole and isinstance(document.get("version"), int) else None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ transaction, wakes the control workers and returns at once; reconcile does the w
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -262,10 +263,12 @@ def service_update(
         if value is not None
     }
     if model is None and deployment is None:
-        Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
-        service.refresh_from_db()
+        changed = Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
+        if not changed:
+            raise NotFound(_("There is no such service."))
+        _refresh(service)
         return None
-    latest = service.revisions.first()
+    latest = service.wanted or service.revisions.first()  # not one whose update failed
     before = configuration.from_dict(latest.deployment) if latest else None
     settings_ = configuration.validate(service.target.kind, deployment or {}, before)
     uri = model or (latest.model_uri if latest else "")
@@ -361,8 +364,14 @@ def _change(
         ) from None
     routes.publish()
     wake()
-    service.refresh_from_db()
+    _refresh(service)
     return operation
+
+
+def _refresh(service: Service) -> None:
+    """Read the row anew, where it still is: a delete may be quick."""
+    with contextlib.suppress(Service.DoesNotExist):
+        service.refresh_from_db()
 
 
 def _cancel_open(service: Service) -> None:
@@ -441,13 +450,15 @@ def service_keys_regenerate(*, service: Service, key: Any, user: User | None) ->
     """Replace one key. Replicas take it within a second of reconcile's next look.
 
     Raises:
-        Invalid: `key` is neither primary nor secondary.
+        Invalid: `key` is neither primary nor secondary. NotFound: the service is gone.
     """
     if key not in ("primary", "secondary"):
         text = _("must be primary or secondary.")
         raise Invalid(f"key {text}", fields={"key": [text]})
     with transaction.atomic():
-        row = Service.objects.get(pk=service.pk)
+        row = Service.objects.select_for_update().filter(pk=service.pk).first()
+        if row is None:
+            raise NotFound(_("There is no such service."))
         row.keys = {**row.keys, key: keys.seal(keys.new_key())}
         row.keys_version += 1
         row.next_check_at = timezone.now()
@@ -459,5 +470,5 @@ def service_keys_regenerate(*, service: Service, key: Any, user: User | None) ->
             message=f"The {key} key of {service.name} was regenerated",
             actor=user,
         )
-    service.refresh_from_db()
+    _refresh(service)
     wake()

@@ -15,18 +15,21 @@ from rest_framework.views import APIView
 from registry import selectors, services
 from registry.uses import uses_of_model
 from registry.values import ModelRow, VersionInfo, own_tags
+from workspaces.serializers import (
+    PAGING,
+    ListQuerySerializer,
+    PageSerializer,
+    page_answer,
+    query_read,
+    refusals,
+)
 from workspaces.tracking_models import StoredVersion
 
 TAG = ["models"]
-PAGE_TOKEN = OpenApiParameter("page_token", str, description="`next_page_token` of the page before")
 
 
-class ProblemSerializer(serializers.Serializer[Any]):
-    """Every refusal: a code for programs, sentences for people."""
-
-    code = serializers.CharField()
-    message = serializers.CharField()
-    fields = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))  # type: ignore[assignment]
+class ModelsQuerySerializer(ListQuerySerializer):
+    search = serializers.CharField(required=False, allow_blank=True, default="")
 
 
 class RegisterSerializer(serializers.Serializer[Any]):
@@ -111,17 +114,16 @@ class VersionSummarySerializer(serializers.Serializer[Any]):
 
 
 class ModelDetailSerializer(ModelSerializer):
-    versions = VersionSummarySerializer(many=True, help_text="The newest first, 50 to a page")
-    next_page_token = serializers.CharField(allow_blank=True)
+    versions = VersionSummarySerializer(many=True, help_text="A page of them, the newest first")
+    next_page_token = serializers.CharField(allow_blank=True, help_text="empty on the last page")
 
 
-class ModelPageSerializer(serializers.Serializer[Any]):
+class ModelPageSerializer(PageSerializer):
     items = ModelSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True)
 
 
 def _refusals(*codes: int) -> dict[int, Any]:
-    return dict.fromkeys((401, 503, *codes), ProblemSerializer)
+    return refusals(503, *codes)
 
 
 class ModelsView(APIView):
@@ -130,15 +132,14 @@ class ModelsView(APIView):
     @extend_schema(
         operation_id="models_list",
         tags=TAG,
-        parameters=[OpenApiParameter("search", str, description="Part of the name"), PAGE_TOKEN],
+        parameters=[OpenApiParameter("search", str, description="Part of the name"), *PAGING],
         responses={200: ModelPageSerializer, **_refusals(400)},
     )
     def get(self, request: Request) -> Response:
         """List models, those changed last first."""
-        query = request.query_params
-        page = selectors.models_list(query.get("search", ""), query.get("page_token", ""))
-        rows = [_model(row) for row in page.items]
-        return Response({"items": rows, "next_page_token": page.next_token})
+        query = query_read(request, ModelsQuerySerializer)
+        page = selectors.models_list(query["search"], query["page_token"], query["limit"])
+        return page_answer([_model(row) for row in page.items], page.next_token)
 
     @extend_schema(
         operation_id="models_register",
@@ -160,14 +161,15 @@ class ModelView(APIView):
     @extend_schema(
         operation_id="models_get",
         tags=TAG,
-        parameters=[PAGE_TOKEN],
+        parameters=PAGING,
         responses={200: ModelDetailSerializer, **_refusals(400, 404)},
     )
     def get(self, request: Request, name: str) -> Response:
         """Show a model and a page of its versions."""
         found = selectors.model_get(name)
         used = sorted({item for services_ in uses_of_model(name).values() for item in services_})
-        page = selectors.versions_page(name, request.query_params.get("page_token", ""))
+        query = query_read(request)
+        page = selectors.versions_page(name, query["page_token"], query["limit"])
         versions = [_summary(row.version, row.services) for row in page.items]
         body = _model(ModelRow(found, used))
         return Response({**body, "versions": versions, "next_page_token": page.next_token})

@@ -21,9 +21,9 @@ from workspaces.tracking_values import Page, Run
 MAX_NAME = 255
 
 
-def models_list(search: str = "", page_token: str = "") -> Page[ModelRow]:
+def models_list(search: str = "", page_token: str = "", limit: int = 50) -> Page[ModelRow]:
     """Registered models whose name contains `search`, newest change first, with their services."""
-    page = tracking_models.models_search(search=search, page_token=page_token)
+    page = tracking_models.models_search(search=search, page_token=page_token, max_results=limit)
     services = uses_of_models(model.name for model in page.items)
     rows = tuple(ModelRow(model, services.get(model.name, [])) for model in page.items)
     return Page(rows, page.next_token)
@@ -34,9 +34,9 @@ def model_get(name: str) -> StoredModel:
     return tracking_models.model_get(name)
 
 
-def versions_page(name: str, page_token: str = "") -> Page[VersionRow]:
+def versions_page(name: str, page_token: str = "", limit: int = 50) -> Page[VersionRow]:
     """One page of a model's versions, the highest first, with their services. Raises: NotFound."""
-    page = tracking_models.versions_search(name, page_token=page_token)
+    page = tracking_models.versions_search(name, page_token=page_token, max_results=limit)
     services = uses_of_model(name)
     rows = tuple(VersionRow(item, services.get(item.version, [])) for item in page.items)
     return Page(rows, page.next_token)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -25,6 +26,7 @@ from workspaces.tracking_values import Run
 
 TABS = ("versions", "details", "services")
 UNPROCESSABLE = 422
+PAGE_SIZE = 50  # services of a model
 
 
 @require_safe
@@ -47,6 +49,8 @@ def model(request: HttpRequest, name: str, tab: str = "versions") -> HttpRespons
     context = {"model": found, "tab": tab, "services": sorted(_services(uses_of_model(name)))}
     if tab == "versions":
         context["page"] = selectors.versions_page(name, request.GET.get("page_token", ""))
+    if tab == "services":
+        context["page"] = Paginator(context["services"], PAGE_SIZE).get_page(request.GET.get("page"))
     if tab == "details":
         context["tags"] = own_tags(found.tags)
     return render(request, f"registry/model_{tab}.html", context)

@@ -1,9 +1,10 @@
-"""Page tokens: the place in a list after which the next page starts, stable while rows come and go."""
+"""Page tokens: the place in a list where the next page starts; stable while rows come and go."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -49,3 +50,36 @@ def rows_by_id(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:
             raise token_strange()
         ordered = ordered.filter(pk__lt=int(text))
     return page_cut(list(ordered[: size + 1]), size, lambda row: str(row.pk))
+
+
+def page_cut(found: list[Row], size: int, place: Callable[[Row], str]) -> Rows[Row]:
+    """A page of `size` rows from one row more, whose presence tells that there is a next page."""
+    if len(found) <= size:
+        return Rows(found, "")
+    return Rows(found[:size], token_close(place(found[size - 1])))
+
+
+def token_close(text: str) -> str:
+    """A page token that stands for a place in a list."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def token_open(token: str) -> str:
+    """The inverse of `token_close`.
+
+    Raises:
+        Invalid: nobody made this token.
+    """
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        opened = text.decode()
+    except (ValueError, binascii.Error):
+        raise token_strange() from None
+    if "\x00" in opened:
+        raise token_strange()
+    return opened
+
+
+def token_strange() -> Invalid:
+    message = _("This page token is not one of this list. Start again without it.")
+    return Invalid(message, fields={"page_token": [message]})

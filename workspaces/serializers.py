@@ -37,9 +37,7 @@ class ListQuerySerializer(serializers.Serializer[Any]):
     page_token = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=LONGEST_PAGE_TOKEN
     )
-    limit = serializers.IntegerField(
-        required=False, default=ROWS, min_value=1, max_value=MOST_ROWS
-    )
+    limit = serializers.IntegerField(required=False, default=ROWS, min_value=1, max_value=MOST_ROWS)
 
 
 class PageSerializer(serializers.Serializer[Any]):

@@ -89,6 +89,7 @@ def experiments_search(
     store, _registry = stores()  # first: two threads that import MLflow at once lock each other out
     from mlflow.entities import ViewType
 
+    _token_is_known(page_token)
     with mlflow_errors(field="page_token"):
         found = store.search_experiments(
             view_type=ViewType.ACTIVE_ONLY,
@@ -195,9 +196,7 @@ def runs_search(
     if "\x00" in filter + page_token:
         text = _("A NUL character cannot be searched for.")
         raise Invalid(text, fields={"filter": [text]})
-    if not _known_token(page_token):
-        text = _("This page of the list cannot be found. Start again at the first one.")
-        raise Invalid(text, fields={"page_token": [text]})
+    _token_is_known(page_token)
     _order_is_known(order_by)
     with mlflow_errors(field="filter"):
         found = store.search_runs(
@@ -220,16 +219,23 @@ def _order_is_known(order_by: Sequence[str]) -> None:
             SearchUtils.parse_order_by_for_search_runs(order)
 
 
-def _known_token(token: str) -> bool:
-    """Whether MLflow can read a page token; it does not blame the token when it cannot."""
+def _token_is_known(token: str) -> None:
+    """Asks MLflow's parser first: the search itself fails in many ways on a token it cannot read.
+
+    Raises:
+        Invalid: on "page_token".
+    """
     if not token or settings.SLIPWAY.tracking_is_remote:
-        return True
+        return
     from mlflow.utils.search_utils import SearchUtils
 
     try:
-        return 0 <= int(SearchUtils.parse_start_offset_from_page_token(token)) < 2**31
+        known = 0 <= int(SearchUtils.parse_start_offset_from_page_token(token)) < 2**31
     except Exception:  # any failure means that it is not a token
-        return False
+        known = False
+    if not known:
+        text = _("This page of the list cannot be found. Start again at the first one.")
+        raise Invalid(text, fields={"page_token": [text]})
 
 
 def _token(found: Any) -> str:

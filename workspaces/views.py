@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import user_passes_test
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -20,6 +21,8 @@ from workspaces.errors import Problem
 from workspaces.sign_in import sign_in_failed, sign_in_problem
 from workspaces.tokens import token_create, token_revoke, tokens_of
 from workspaces.users import user_create, user_reset_password, user_set_active, users_list
+
+USERS_SHOWN = 50
 
 
 class SignInView(LoginView):
@@ -94,7 +97,8 @@ def token_revoke_view(request: HttpRequest, token_id: int) -> HttpResponse:
 
 
 def _users_page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
-    context = {"people": users_list(), **more}
+    people = Paginator(users_list(), USERS_SHOWN).get_page(request.GET.get("page"))
+    context = {"people": people, **more}
     return render(request, "workspaces/users.html", context, status=status)
 
 

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -118,9 +119,10 @@ class LocalDriver:
             self._write(folder / LAUNCH_FILE, {}, 0o600)
 
     def _converge_running(self, spec: InstanceSpec) -> None:
-        record = _read(spec.folder / RECORD_FILE)
-        config = _read(spec.folder / CONFIG_FILE)
-        if (record or config or {}).get("digest") != spec.digest:
+        found = _read(spec.folder / RECORD_FILE) or _read(spec.folder / CONFIG_FILE)
+        if found is None:
+            return  # somebody else is applying at this moment
+        if found["digest"] != spec.digest:
             self._ask_to_stop(spec.folder)
 
     def _config(self, spec: InstanceSpec) -> dict[str, Any]:
@@ -256,7 +258,7 @@ class LocalDriver:
         self._own(folder)
 
     def _write(self, path: Path, document: Mapping[str, Any], mode: int) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(document, stream)

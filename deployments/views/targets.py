@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,6 +14,8 @@ from deployments import selectors, targets
 from deployments.choosing import all_targets, capacity_of, target_cards
 from deployments.views.common import acts
 from deployments.wizard_table import kind_of
+
+PAGE_SIZE = 50
 
 
 @require_safe
@@ -42,7 +45,7 @@ def target_page(request: HttpRequest, name: str) -> HttpResponse:
         "target": target,
         "kind": kind_of(target.kind),
         "capacity": capacity_of(target),
-        "services": services,
+        "services": Paginator(services, PAGE_SIZE).get_page(request.GET.get("page")),
     }
     return render(request, "deployments/target.html", context)
 

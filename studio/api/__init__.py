@@ -1,1 +1,1 @@
-"""Frame of the REST API: URLs, errors, paging."""
+"""Frame of the REST API: URLs and errors."""

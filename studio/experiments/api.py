@@ -12,37 +12,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from workspaces import tracking
+from workspaces.serializers import (
+    PAGING,
+    ListQuerySerializer,
+    PageSerializer,
+    page_answer,
+    query_read,
+    refusals,
+)
 from workspaces.tracking_artifacts import run_models
 from workspaces.tracking_values import Experiment, Run
 
 TAG = ["experiments"]
-MOST = 200
-PAGE_TOKEN = OpenApiParameter("page_token", str, description="`next_page_token` of the page before")
-LIMIT = OpenApiParameter("limit", int, description=f"1 to {MOST}, 50 when omitted")
 
 
-class ProblemSerializer(serializers.Serializer[Any]):
-    """Every refusal: a code for programs, sentences for people."""
-
-    code = serializers.CharField()
-    message = serializers.CharField()
-    fields = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ListField(child=serializers.CharField())
-    )
-
-
-class ListSerializer(serializers.Serializer[Any]):
-    """The query of a list."""
-
-    page_token = serializers.CharField(required=False, allow_blank=True, default="")
-    limit = serializers.IntegerField(required=False, default=50, min_value=1, max_value=MOST)
-
-
-class ExperimentsQuerySerializer(ListSerializer):
+class ExperimentsQuerySerializer(ListQuerySerializer):
     search = serializers.CharField(required=False, allow_blank=True, default="")
 
 
-class RunsQuerySerializer(ListSerializer):
+class RunsQuerySerializer(ListQuerySerializer):
     filter = serializers.CharField(required=False, allow_blank=True, default="")
     order_by = serializers.ListField(
         child=serializers.CharField(max_length=600), required=False, max_length=5, default=list
@@ -58,9 +46,8 @@ class ExperimentSerializer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField(allow_null=True)
 
 
-class ExperimentPageSerializer(serializers.Serializer[Any]):
+class ExperimentPageSerializer(PageSerializer):
     items = ExperimentSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True, help_text="empty on the last page")
 
 
 class RunSerializer(serializers.Serializer[Any]):
@@ -79,9 +66,8 @@ class RunSerializer(serializers.Serializer[Any]):
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
 
 
-class RunPageSerializer(serializers.Serializer[Any]):
+class RunPageSerializer(PageSerializer):
     items = RunSerializer(many=True)
-    next_page_token = serializers.CharField(allow_blank=True, help_text="empty on the last page")
 
 
 class RunModelSerializer(serializers.Serializer[Any]):
@@ -132,18 +118,17 @@ class ExperimentsView(APIView):
         operation_id="experiments_list",
         parameters=[
             OpenApiParameter("search", str, description="part of the name, in any case"),
-            PAGE_TOKEN,
-            LIMIT,
+            *PAGING,
         ],
-        responses={200: ExperimentPageSerializer, 400: ProblemSerializer, 503: ProblemSerializer},
+        responses={200: ExperimentPageSerializer, **refusals(400, 503)},
     )
     def get(self, request: Request) -> Response:
         """Active experiments, last changed first."""
-        query = _validated(ExperimentsQuerySerializer, request)
+        query = query_read(request, ExperimentsQuerySerializer)
         page = tracking.experiments_search(
             text=query["search"], page_token=query["page_token"], limit=query["limit"]
         )
-        return _paged([experiment_json(row) for row in page.items], page.next_token)
+        return page_answer([experiment_json(row) for row in page.items], page.next_token)
 
 
 class RunsView(APIView):
@@ -159,19 +144,13 @@ class RunsView(APIView):
                 many=True,
                 description="MLflow's words, at most 5: `metrics.rmse ASC`",
             ),
-            PAGE_TOKEN,
-            LIMIT,
+            *PAGING,
         ],
-        responses={
-            200: RunPageSerializer,
-            400: ProblemSerializer,
-            404: ProblemSerializer,
-            503: ProblemSerializer,
-        },
+        responses={200: RunPageSerializer, **refusals(400, 404, 503)},
     )
     def get(self, request: Request, experiment_id: str) -> Response:
         """Active runs of an experiment, newest first."""
-        query = _validated(RunsQuerySerializer, request)
+        query = query_read(request, RunsQuerySerializer)
         tracking.experiment_get(experiment_id)
         page = tracking.runs_search(
             experiment_ids=[experiment_id],
@@ -180,7 +159,7 @@ class RunsView(APIView):
             page_token=query["page_token"],
             limit=query["limit"],
         )
-        return _paged([run_json(row) for row in page.items], page.next_token)
+        return page_answer([run_json(row) for row in page.items], page.next_token)
 
 
 class RunView(APIView):
@@ -188,7 +167,7 @@ class RunView(APIView):
         tags=TAG,
         operation_id="runs_get",
         parameters=[OpenApiParameter("run_id", str, OpenApiParameter.PATH)],
-        responses={200: RunDetailSerializer, 404: ProblemSerializer, 503: ProblemSerializer},
+        responses={200: RunDetailSerializer, **refusals(404, 503)},
     )
     def get(self, request: Request, run_id: str) -> Response:
         """One run with the models that it logged."""
@@ -198,14 +177,3 @@ class RunView(APIView):
             for m in run_models(run)
         ]
         return Response({**run_json(run), "models": models})
-
-
-def _validated(serializer: type[ListSerializer], request: Request) -> dict[str, Any]:
-    query = serializer(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    found: dict[str, Any] = query.validated_data
-    return found
-
-
-def _paged(items: list[dict[str, Any]], token: str) -> Response:
-    return Response({"items": items, "next_page_token": token})

@@ -89,9 +89,7 @@ def test_a_killed_worker_leaves_nothing_that_looks_complete(
     assert (folder / "lib" / f"python{python.minor}" / "site-packages" / "alpha.py").exists()
 
 
-def test_cancel_ends_the_tool_and_what_it_started(
-    site: Site, python: Python, index: Index
-) -> None:
+def test_cancel_ends_the_tool_and_what_it_started(site: Site, python: Python, index: Index) -> None:
     index.holds.set()
     asked = threading.Event()
     with ThreadPoolExecutor(1) as pool:

@@ -84,7 +84,7 @@ def test_a_child_that_keeps_the_output_open_does_not_hold_the_step() -> None:
 
 
 def test_a_tool_that_closes_its_output_is_waited_for() -> None:
-    program = "import os, time; os.close(1); os.close(2); time.sleep(4); os._exit(5)"
+    program = "import os, time; os.close(1); os.close(2); time.sleep(3.3); os._exit(5)"
     assert tool(program, []) == (5, [])
 
 

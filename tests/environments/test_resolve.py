@@ -26,7 +26,10 @@ def test_equal_requirements_are_resolved_once(site: Site, python: Python, index:
     [
         ("no-such-package", "There is no package named no-such-package."),
         ("alpha==9", "There is no version of alpha==9."),
-        ("gamma", "gamma==1.0 has no wheel for this Python and platform; only wheels are installed."),
+        (
+            "gamma",
+            "gamma==1.0 has no wheel for this Python and platform; only wheels are installed.",
+        ),
         ("-r /etc/hostname", "The requirement -r /etc/hostname names a file; only packages"),
         ("-e .", "The requirement -e . names a file"),
         ("alpha @ file:///etc/hostname", "names a file"),

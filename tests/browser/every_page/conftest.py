@@ -21,8 +21,7 @@ from tests.tracking.mlflow_store import make_template
 MANY = 1000
 # every part that loads by itself has loaded, and every chart is drawn
 SETTLED = """() => document.readyState === "complete"
-  && !document.querySelector("[data-lazy], .htmx-request, [hx-trigger='load']")
-  && ![...document.querySelectorAll(".chart")].some((chart) => chart.querySelector(".skeleton"))"""
+  && !document.querySelector("main :is([data-lazy], .htmx-request, .skeleton)")"""
 
 
 @pytest.fixture(autouse=True)
@@ -71,23 +70,25 @@ def fill(store: Path, tmp_path: Path, admin: User) -> Callable[[int], World]:
 
 
 @pytest.fixture
-def visit(page: Page) -> Callable[[str], None]:
+def visit(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
     """visit(path): the page fits, is accessible in both themes, and has asked for nothing odd.
 
     What it looks like is kept below test-results/.
     """
+
+    prefix = request.path.stem.removeprefix("test_")
 
     def visit(path: str) -> None:
         answer = page.goto(path)
         assert answer is not None
         page.wait_for_function(SETTLED, timeout=20_000)
         RESULTS.mkdir(exist_ok=True)
-        name = "".join(c if c.isalnum() else "-" for c in path.strip("/"))[:80] or "home"
+        name = "".join(c if c.isalnum() else "-" for c in f"{prefix}-{path.strip('/')}")[:90]
         for theme in THEMES:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
             assert_fits(page)
-            assert_accessible(page)
-            page.screenshot(path=RESULTS / f"{name}-{theme}.png", full_page=False)
+            assert_accessible(page, None if theme == THEMES[0] else ("color-contrast",))
+            page.screenshot(path=RESULTS / f"{name}-{theme}.png")
 
     return visit

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
 
 from deployments import keys
 from deployments.choices import (
@@ -204,11 +206,21 @@ def tracking_write(database: Path, model: Path, count: int) -> str:
     runs = [uuid.uuid5(uuid.NAMESPACE_URL, str(number)).hex for number in range(count)]
     connection = sqlite3.connect(database)
     with connection:
-        _experiments(connection, count, now)
+        _experiments(connection, model.parent, count, now)
         _runs(connection, runs, model.parent, now)
         _models(connection, runs, model, now)
     connection.close()
+    _log_model(f"sqlite:///{database}", runs[-1])
     return runs[-1]
+
+
+def _log_model(uri: str, run_id: str) -> None:
+    """A logged model of that run, as a client would leave it."""
+    client = MlflowClient(uri, uri)
+    model = client.create_logged_model("100", name="model", source_run_id=run_id)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    client.finalize_logged_model(model.model_id, "READY")
+    model_write(Path(model.artifact_location))
 
 
 def _many(connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -219,15 +231,15 @@ def _many(connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, A
         connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
 
-def _experiments(connection: sqlite3.Connection, count: int, now: int) -> None:
+def _experiments(connection: sqlite3.Connection, root: Path, count: int, now: int) -> None:
     rows = [
         {
             "experiment_id": 100 + number,
             "name": f"experiment {number:04d}" + " of a name without an end" * 8 * (number == 1),
-            "artifact_location": "mlflow-artifacts:/x",
+            "artifact_location": str(root / "experiments" / str(number)),
             "lifecycle_stage": "active",
             "creation_time": now,
-            "last_update_time": now + number,
+            "last_update_time": now - count + number,
         }
         for number in range(count)
     ]
@@ -245,8 +257,8 @@ def _runs(connection: sqlite3.Connection, runs: list[str], root: Path, now: int)
             "source_name": "train.py",
             "user_id": "ada",
             "status": states[number % 4],
-            "start_time": now + number * 1000,
-            "end_time": now + number * 1000 + 5000,
+            "start_time": now - (len(runs) - number) * 1000,
+            "end_time": now - (len(runs) - number) * 1000 + 900,
             "lifecycle_stage": "active",
             "artifact_uri": str(root / "runs" / run / "artifacts"),
             "experiment_id": 100,
@@ -263,7 +275,7 @@ def _runs(connection: sqlite3.Connection, runs: list[str], root: Path, now: int)
         for index, key in enumerate(keys_)
     ]
     curve = [dict(metrics[-1], step=step, value=1 / step) for step in range(1, 40)]
-    _many(connection, "latest_metrics", metrics)
+    _many(connection, "latest_metrics", [*metrics[:-1], curve[-1]])
     _many(connection, "metrics", metrics + curve)
     _many(
         connection,
@@ -280,9 +292,7 @@ def _runs(connection: sqlite3.Connection, runs: list[str], root: Path, now: int)
     files.mkdir(parents=True)
     (files / "table.csv").write_text("a,b\n1,2\n")
     (files / ("a-file-with-a-name-" + "z" * 150 + ".txt")).write_text("text\n" * 100)
-    (files / "old").mkdir()
-    for path in model_write(files / "old" / "model").iterdir():
-        assert path.stat().st_size
+    model_write(files / "folder")
 
 
 def _models(connection: sqlite3.Connection, runs: list[str], model: Path, now: int) -> None:

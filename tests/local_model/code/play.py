@@ -68,8 +68,13 @@ class Play:
         return json.dumps([os.getuid(), os.getgid(), os.getgroups()])
 
     def descriptors(self, _):
-        return json.dumps([os.readlink(f"/proc/self/fd/{n}") for n in range(3, 64)
-                           if os.path.lexists(f"/proc/self/fd/{n}")])
+        return json.dumps(
+            [
+                os.readlink(f"/proc/self/fd/{n}")
+                for n in range(3, 64)
+                if os.path.lexists(f"/proc/self/fd/{n}")
+            ]
+        )
 
     def spawn(self, seconds):
         command = [sys.executable, "-c", f"import time; time.sleep({seconds})"]

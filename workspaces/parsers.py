@@ -1,0 +1,72 @@
+"""The JSON that the API reads: what no database can hold is refused here, once for every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+from workspaces.errors import Invalid
+
+DEEPEST = 32
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON without NUL characters, halves of surrogate pairs, or endless nesting.
+
+    Raises:
+        ParseError: it is no JSON. Invalid: with every field that holds what cannot be kept.
+    """
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        try:
+            value = super().parse(stream, media_type, parser_context)
+        except RecursionError:  # Python's own limit, met while reading
+            raise ParseError(_too_deep()) from None
+        wrong: dict[str, list[str]] = {}
+        for place, sentence in _violations(value, "", DEEPEST):
+            wrong.setdefault(place, []).append(sentence)
+        if wrong:
+            general = wrong.pop("", [])
+            texts = general + [f"{place}: {text}" for place in wrong for text in wrong[place]]
+            raise Invalid(" ".join(texts), fields=wrong)
+        return value
+
+
+def _violations(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and (sentence := _unstorable(value)):
+        yield place, sentence
+    if isinstance(value, dict | list) and depth == 0:
+        yield place, _too_deep()
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if sentence := _unstorable(key):
+                yield place, sentence
+            else:
+                yield from _violations(item, f"{place}.{key}" if place else key, depth - 1)
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _violations(item, f"{place}.{index}" if place else str(index), depth - 1)
+
+
+def _unstorable(text: str) -> str:
+    if "\x00" in text:
+        return _("a NUL character cannot be kept.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can carry half of a surrogate pair
+        return _("this is not text that can be kept.")
+    return ""
+
+
+def _too_deep() -> str:
+    return _("more than %(most)d levels of objects and lists.") % {"most": DEEPEST}
