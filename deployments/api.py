@@ -17,7 +17,6 @@ from deployments.api_common import (
     body_read,
     objects_only,
     offset_read,
-    refuse_nulls,
     service_answer,
     text_read,
 )
@@ -63,7 +62,6 @@ class ServicesView(APIView):
     def post(self, request: Request) -> Response:
         """Deploy a model version; ask the operation how it goes."""
         given = body_read(shapes.ServiceCreateSerializer, request)
-        refuse_nulls(given)
         objects_only(given, "deployment", "inference")
         operation = services.service_create(user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, operation.service_name, operation)
@@ -95,7 +93,6 @@ class ServiceView(APIView):
         """Change a service. Omitted values stay; a new revision is an operation (202)."""
         service = selectors.service_get(name)
         given = body_read(shapes.ServiceChangeSerializer, request)
-        refuse_nulls(given)
         objects_only(given, "deployment", "inference")
         operation = services.service_update(service=service, user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, name, operation)

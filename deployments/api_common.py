@@ -47,23 +47,6 @@ def body_read(shape: type[shapes.Body], request: Request) -> dict[str, Any]:
     return dict(given.validated_data)
 
 
-def refuse_nulls(value: Any) -> None:
-    """NUL cannot be stored or sought; refused before it reaches a database.
-
-    Raises:
-        Invalid.
-    """
-    if isinstance(value, str) and "\x00" in value:
-        raise Invalid(_("The input holds a NUL character."))
-    if isinstance(value, dict):
-        for key, item in value.items():
-            refuse_nulls(key)
-            refuse_nulls(item)
-    if isinstance(value, list):
-        for item in value:
-            refuse_nulls(item)
-
-
 def objects_only(given: dict[str, Any], *names: str) -> None:
     """Refuse what is no JSON object, an empty list too.
 

@@ -21,7 +21,6 @@ from deployments.api_common import (
     body_read,
     objects_only,
     offset_read,
-    refuse_nulls,
     text_read,
 )
 from deployments.choices import OperationKind, OperationStatus
@@ -151,7 +150,6 @@ class TargetView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         """Show a target as it was at its last check."""
-        refuse_nulls(name)
         return Response(shapes.target_body(selectors.target_get(name)))
 
 
@@ -166,7 +164,6 @@ class TargetCheckView(APIView):
     )
     def post(self, request: Request, name: str) -> Response:
         """Ask the engine now; takes at most some seconds."""
-        refuse_nulls(name)
         target = selectors.target_get(name)
         checked = targets.target_check(target=target, user=request.user)  # type: ignore[arg-type]
         return Response(shapes.target_body(checked))
@@ -184,7 +181,6 @@ class RecommendView(APIView):
     def post(self, request: Request) -> Response:
         """Rank all targets for a need, with reasons and a filled-in deployment configuration."""
         given = body_read(shapes.AnswersSerializer, request)
-        refuse_nulls(given)
         memory_mb = _measured(given.pop("model", None))
         answers = answers_read({key: str(value) for key, value in given.items()}, memory_mb)
         ranked = recommend(answers, map(target_facts, all_targets()))
@@ -210,7 +206,6 @@ class PreflightView(APIView):
     def post(self, request: Request) -> Response:
         """Check a deployment without making it."""
         given = body_read(shapes.PreflightSerializer, request)
-        refuse_nulls(given)
         objects_only(given, "deployment", "inference")
         checks = preflight(**{"name": "", **given})
         if "name" not in given:

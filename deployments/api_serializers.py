@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployments import selectors
@@ -15,6 +16,36 @@ from deployments.wizard import Recommendation
 from workspaces.serializers import PageSerializer
 
 Body = serializers.Serializer[Any]
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
+DEPLOYMENT: dict[str, Any] = {  # for the document; `configuration.validate` judges
+    "type": "object",
+    "description": "A deployment configuration; what is left out takes its default",
+    "additionalProperties": False,
+    "properties": {
+        "computeType": {"type": "string", "description": "Kind of the target"},
+        "containerResourceRequirements": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "cpu": {"type": "number", "minimum": 0.1, "maximum": 1024},
+                "memoryInGB": {"type": "number", "minimum": 0.0625, "maximum": 4096},
+            },
+        },
+        "numReplicas": {"type": "integer", "minimum": 1, "maximum": 1},
+        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "authEnabled": {"type": "boolean"},
+        "maxConcurrentRequestsPerContainer": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 10_000,
+        },
+        "maxQueueWaitMs": {"type": "integer", "minimum": 0, "maximum": 600_000},
+        "scoringTimeoutMs": {"type": "integer", "minimum": 100, "maximum": 3_600_000},
+        "tags": _PAIRS,
+        "properties": _PAIRS,
+        "description": {"type": "string", "maxLength": 10_000},
+    },
+}
 
 
 class StepSerializer(Body):
@@ -75,18 +106,29 @@ class AcceptedSerializer(Body):
     operation = OperationSerializer(allow_null=True)
 
 
+@extend_schema_field({"type": "string"})
+class TextField(serializers.JSONField):
+    """A text; whether it is one is judged by the service function, as all the rest of it."""
+
+
+@extend_schema_field(DEPLOYMENT)
 class DeploymentField(serializers.JSONField):
     """A JSON object; what is in it is judged by one place, with all violations at once."""
+
+
+@extend_schema_field({"type": "object", "description": "Left out for deploying without code"})
+class InferenceField(serializers.JSONField):
+    """A JSON object, judged by the service function."""
 
 
 class ServiceCreateSerializer(Body):
     """Only presence is checked here; the service function names every violation at once."""
 
-    name = serializers.JSONField(help_text="3 to 32 small letters, digits and hyphens")
-    model = serializers.JSONField(help_text="`models:/NAME/VERSION`")
-    target = serializers.JSONField(help_text="Name of a compute target")
-    inference = serializers.JSONField(required=False, allow_null=True)
-    deployment = serializers.JSONField(required=False, allow_null=True)
+    name = TextField(help_text="3 to 32 small letters, digits and hyphens")
+    model = TextField(help_text="`models:/NAME/VERSION`")
+    target = TextField(help_text="Name of a compute target")
+    inference = InferenceField(required=False, allow_null=True)
+    deployment = DeploymentField(required=False, allow_null=True)
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
 
@@ -94,9 +136,9 @@ class ServiceCreateSerializer(Body):
 class ServiceChangeSerializer(Body):
     """What is omitted stays. A model or a deployment configuration makes a revision."""
 
-    model = serializers.JSONField(required=False)
-    inference = serializers.JSONField(required=False)
-    deployment = serializers.JSONField(required=False)
+    model = TextField(required=False, help_text="`models:/NAME/VERSION`")
+    inference = InferenceField(required=False)
+    deployment = DeploymentField(required=False)
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
 
@@ -163,11 +205,11 @@ class RecommendationListSerializer(Body):
 
 
 class PreflightSerializer(Body):
-    name = serializers.JSONField(required=False)
-    model = serializers.JSONField()
-    target = serializers.JSONField()
-    inference = serializers.JSONField(required=False, allow_null=True)
-    deployment = serializers.JSONField(required=False, allow_null=True)
+    name = TextField(required=False)
+    model = TextField(help_text="`models:/NAME/VERSION`")
+    target = TextField(help_text="Name of a compute target")
+    inference = InferenceField(required=False, allow_null=True)
+    deployment = DeploymentField(required=False, allow_null=True)
 
 
 class PreflightCheckSerializer(Body):

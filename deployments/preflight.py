@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from deployments import configuration, pythons
 from deployments.configuration import DeploymentConfiguration
 from deployments.models import Service, Target
-from deployments.services import check_name, target_get, version_get
+from deployments.services import base_configuration, check_name, target_get, version_get
 from registry.services import VersionInfo
 from workspaces.errors import Problem
 
@@ -46,7 +46,7 @@ def preflight(
     version, model_checks = _model(model)
     checks += model_checks
     if place is not None:
-        checks += _configuration(place, deployment or {})
+        checks += _configuration(place, model, {} if deployment is None else deployment)
     if version is not None and place is not None:
         checks.append(_python(place, version))
     checks.append(_disk())
@@ -106,9 +106,9 @@ def _model_checks(version: VersionInfo) -> Iterator[Check]:
         yield Check("example", "passed", _("The input example will be scored as smoke test."))
 
 
-def _configuration(place: Target, raw: Mapping[str, Any]) -> Iterator[Check]:
+def _configuration(place: Target, model: Any, raw: Mapping[str, Any]) -> Iterator[Check]:
     try:
-        wish = configuration.validate(place.kind, raw)
+        wish = configuration.validate(place.kind, raw, base_configuration(place, model))
     except Problem as problem:
         yield Check("configuration", "failed", problem.message)
         return

@@ -26,7 +26,8 @@ def services_list() -> QuerySet[Service]:
 
 def service_get(name: str) -> Service:
     """Raises NotFound."""
-    service = services_list().filter(name=name).first()
+    # PostgreSQL refuses to look for a NUL character, which an address can carry
+    service = None if "\x00" in name else services_list().filter(name=name).first()
     if service is None:
         raise NotFound(_("There is no service named %(name)s.") % {"name": name})
     return service
@@ -61,7 +62,7 @@ def targets_list() -> QuerySet[Target]:
 
 def target_get(name: str) -> Target:
     """Raises NotFound."""
-    target = Target.objects.filter(name=name).first()
+    target = None if "\x00" in name else Target.objects.filter(name=name).first()
     if target is None:
         raise NotFound(_("There is no compute target named %(name)s.") % {"name": name})
     return target

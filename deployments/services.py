@@ -117,8 +117,9 @@ def service_create(
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
+                given = {} if deployment is None else deployment
                 settings_ = configuration.validate(
-                    place.kind, deployment or {}, _base(place, model)
+                    place.kind, given, base_configuration(place, model)
                 )
             elif read == "model":
                 version = version_get(model)
@@ -143,7 +144,7 @@ def service_create(
     )
 
 
-def _base(place: Target, model: str) -> configuration.DeploymentConfiguration:
+def base_configuration(place: Target, model: Any) -> configuration.DeploymentConfiguration:
     """Our defaults for this model: memory the larger of 1 GB and 1.5 x measured."""
     measured = None
     match = _MODEL_URI.match(model) if isinstance(model, str) else None
@@ -197,7 +198,8 @@ def _create(
                 created_by=user,
             )
             revision = _revision(service, version, configuration_, inference, user)
-            Service.objects.filter(pk=service.pk).update(wanted=revision)
+            service.wanted = revision
+            service.save(update_fields=["wanted"])
             operation = operation_open(
                 kind=OperationKind.DEPLOY,
                 service=service,
@@ -270,7 +272,8 @@ def service_update(
         return None
     latest = service.wanted or service.revisions.first()  # not one whose update failed
     before = configuration.from_dict(latest.deployment) if latest else None
-    settings_ = configuration.validate(service.target.kind, deployment or {}, before)
+    given = {} if deployment is None else deployment
+    settings_ = configuration.validate(service.target.kind, given, before)
     uri = model or (latest.model_uri if latest else "")
     version = version_get(uri)
     return _change(

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from serving import contract, logs, memory
+from serving import contract, cpu, logs, memory
 from serving.contract import ReplicaConfig
 from serving.files import read_json
 from serving.record import Recorder
@@ -79,6 +79,8 @@ def _run_locked(folder: Path, config: ReplicaConfig) -> int:
         return contract.EXIT_PORT_TAKEN
     with listener:
         recorder.record["port"] = listener.getsockname()[1]
+        if os.environ.get("SLIPWAY_LOG") != "stdout":  # a container has its own limit
+            cpu.pin(config["cpu"], seed=config["port"])
         return Master(folder, config, recorder, listener).run()
 
 

@@ -33,8 +33,12 @@ def rows_by_name(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:
     """
     ordered = rows.order_by("name")
     if token:
-        ordered = ordered.filter(name__gt=token_open(token))
-    return page_cut(list(ordered[: size + 1]), size, lambda row: str(row.name))  # type: ignore[attr-defined]
+        kind, _bar, name = token_open(token).partition("|")
+        if kind != "name":
+            raise token_strange()
+        ordered = ordered.filter(name__gt=name)
+    found = list(ordered[: size + 1])
+    return page_cut(found, size, lambda row: f"name|{row.name}")  # type: ignore[attr-defined]
 
 
 def rows_by_id(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:

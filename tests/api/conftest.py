@@ -55,12 +55,14 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
         folder = tmp_path_factory.mktemp("store")
         store = open_store(make_template(tmp_path_factory.mktemp("template")), folder, patch)
         experiment = store.experiment("diabetes")
+        store.run(experiment, "first")
         run = store.run(experiment, "ridge", metrics={"rmse": 0.5}, params={"alpha": "1"})
         store.file(run, "model/MLmodel", MLMODEL.encode())
         store.file(run, "model/requirements.txt", b"scikit-learn==1.6.1\n")
         store.client.create_registered_model("diabetes")
         source = Path(store.client.get_run(run).info.artifact_uri) / "model"
         store.client.create_model_version("diabetes", str(source), run)
+        store.client.create_registered_model("second")
         yield Logged(experiment, run)
 
 

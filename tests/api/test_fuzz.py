@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
@@ -10,9 +11,7 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from schemathesis.checks import (
-    not_a_server_error,
-)
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -21,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.api.conftest import Studio
 
-EXAMPLES = 20  # of each call, times two
+EXAMPLES = int(os.environ.get("SLIPWAY_TEST_FUZZ", "12"))  # of each call, times two
 CHECKS = (
     not_a_server_error,
     status_code_conformance,

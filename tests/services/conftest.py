@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
+from deployments import targets, wake
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Service
 from deployments.services import service_create
 from tests.deploy_pages.conftest import empty_store as empty_store
 from tests.deploy_pages.conftest import model as model
-from tests.reconcile.conftest import fake as fake
+from tests.factories import TargetFactory
 from tests.reconcile.conftest import turn as turn
 
 Create = Callable[..., Operation]
@@ -21,8 +23,18 @@ Turn = Callable[..., Service]
 
 
 @pytest.fixture
-def user(transactional_db: None) -> User:
+def user(db: None) -> User:
     return User.objects.create_user("ada")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> FakeDriver:
+    """The fake driver of this test, known to the core; every wake-up is lost."""
+    driver = FakeDriver(folder=tmp_path / "fake")
+    monkeypatch.setattr(targets, "_driver", lambda *_: driver)
+    monkeypatch.setattr(wake, "_send", lambda publish: None)
+    TargetFactory()
+    return driver
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.services.conftest import Create, Turn
 from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.models import Event
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.models import Event
 from workspaces.tracking_stores import store_id
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def rows() -> list[int]:
@@ -105,6 +105,7 @@ def test_a_taken_name_is_a_conflict_even_while_its_service_is_being_deleted(crea
     assert rows() == before
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_many_who_take_a_name_at_once_one_wins(create: Create) -> None:
     def ask(_: int) -> str:
         try:

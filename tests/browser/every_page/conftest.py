@@ -19,9 +19,7 @@ from tests.browser.harness import RESULTS, THEMES, assert_accessible, assert_fit
 from tests.tracking.mlflow_store import make_template
 
 MANY = 1000
-# every part that loads by itself has loaded, and every chart is drawn
-SETTLED = """() => document.readyState === "complete"
-  && !document.querySelector("main :is([data-lazy], .htmx-request, .skeleton)")"""
+LOADING = "main :is([data-lazy], .htmx-request, .skeleton):visible"
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +31,12 @@ def no_wake(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_template(tmp_path_factory.mktemp("mlflow"))
+
+
+def open_page(page: Page, path: str) -> None:
+    """Opens a page and waits until what loads by itself is there and every chart is drawn."""
+    page.goto(path, wait_until="load")
+    expect(page.locator(LOADING), path).to_have_count(0, timeout=20_000)
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,7 @@ def visit(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
     prefix = request.path.stem.removeprefix("test_")
 
     def visit(path: str) -> None:
-        answer = page.goto(path)
-        assert answer is not None
-        page.wait_for_function(SETTLED, timeout=20_000)
+        open_page(page, path)
         RESULTS.mkdir(exist_ok=True)
         name = "".join(c if c.isalnum() else "-" for c in f"{prefix}-{path.strip('/')}")[:90]
         for theme in THEMES:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from deployments.models import Service
 from tests.browser.every_page import crowd
-from tests.browser.every_page.conftest import SETTLED, World
+from tests.browser.every_page.conftest import World, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -34,11 +34,6 @@ FOCUSED = """() => {
 def world(fill: Callable[[int], World], sign_in, admin) -> World:
     sign_in(admin)
     return fill(FEW)
-
-
-def open_page(page: Page, path: str) -> None:
-    page.goto(path)
-    page.wait_for_function(SETTLED, timeout=20_000)
 
 
 def assert_all_reached(page: Page) -> None:
