@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Command line of the studio: `manage.py up`, `demo`, `doctor`, `token`, `user` and Django's own."""
+"""Command line of the studio: up, demo, doctor, token, user, upgrade; and Django's own."""
 
 from config.cli import main
 

@@ -46,6 +46,10 @@ class DataFolder:
         return self.root / "redis"
 
     @property
+    def backups(self) -> Path:
+        return self.root / "backups"
+
+    @property
     def runtimes(self) -> Path:
         return self.root / "runtimes"
 
@@ -76,7 +80,7 @@ class DataFolder:
         return self.operations / str(operation_id)
 
     def socket(self, name: str) -> Path:
-        """Path of a unix socket; in the user's runtime folder when the data folder's is too long."""
+        """Path of a unix socket; in the user's runtime folder when the data folder's is long."""
         path = self.run / f"{name}.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path

@@ -33,6 +33,7 @@ from registry import uses
 from registry.services import VersionInfo
 from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.events import event_record
+from workspaces.vault import seal
 
 _MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
 
@@ -397,7 +398,7 @@ def operation_cancel(*, operation: Operation, user: User | None) -> Operation:
     Operation.objects.filter(pk=operation.pk, status=OperationStatus.RUNNING).update(
         cancel_requested_at=now
     )
-    Service.objects.filter(pk=operation.service_id).update(next_check_at=now)
+    Service.objects.filter(operations=operation).update(next_check_at=now)
     event_record(
         kind="operation.cancel",
         subject_type="service",
@@ -462,7 +463,7 @@ def service_keys_regenerate(*, service: Service, key: Any, user: User | None) ->
         row = Service.objects.select_for_update().filter(pk=service.pk).first()
         if row is None:
             raise NotFound(_("There is no such service."))
-        row.keys = {**row.keys, key: keys.seal(keys.new_key())}
+        row.keys = {**row.keys, key: seal(keys.new_key())}
         row.keys_version += 1
         row.next_check_at = timezone.now()
         row.save(update_fields=["keys", "keys_version", "next_check_at"])

@@ -6,6 +6,7 @@ literals of the language by that language's own rules, so that no name or key ca
 
 from __future__ import annotations
 
+import ast
 import json
 import pprint
 import shlex
@@ -74,7 +75,7 @@ def _curl(uri: str, body: Mapping[str, Any], key: str | None) -> str:
 def _python(uri: str, body: Mapping[str, Any], key: str | None) -> str:
     setup = f"SCORING_URI = {uri!r}\n" + (f"KEY = {key!r}\n" if key is not None else "")
     headers = '\n    headers={"Authorization": f"Bearer {KEY}"},' if key is not None else ""
-    literal = pprint.pformat(json.loads(_json(body)), width=88, sort_dicts=False)
+    literal = _python_literal(_json(body))
     return f"""import requests
 
 {setup}
@@ -89,6 +90,17 @@ if not response.ok:
     raise SystemExit(f"{{response.status_code}}: {{response.text}}")
 print(response.json())
 """
+
+
+def _python_literal(text: str) -> str:
+    """JSON as it stands where Python reads the same from it: without true, null, surrogates."""
+    value = json.loads(text)
+    try:
+        if ast.literal_eval(text) == value:
+            return text
+    except ValueError:
+        pass
+    return pprint.pformat(value, width=88, compact=True, sort_dicts=False)
 
 
 def _javascript(uri: str, body: Mapping[str, Any], key: str | None) -> str:

@@ -114,7 +114,7 @@ def next_check_seconds(verdict: Verdict, failures: int, *, waiting: bool = False
     if verdict.state in {ServiceState.TRANSITIONING, ServiceState.DELETING}:
         return 1.0 if waiting else 0.1
     if verdict.state in {ServiceState.UNHEALTHY, ServiceState.UNSCHEDULABLE}:
-        return min(0.5 * 2 ** min(failures, 10), 15.0)
+        return min(0.5 * 2.0 ** min(failures, 10), 15.0)
     if verdict.state == ServiceState.HEALTHY:
         return 5.0
     return 3600.0

@@ -46,7 +46,7 @@ def run_steps(operation_id: str) -> None:
             ended = _run(work)
         if not ended:
             break
-    Service.objects.filter(operations=operation_id).update(next_check_at=timezone.now())
+    Service.objects.filter(operations__pk=operation_id).update(next_check_at=timezone.now())
     wake()
 
 

@@ -46,11 +46,12 @@ def model(request: HttpRequest, name: str, tab: str = "versions") -> HttpRespons
     if tab not in TABS:
         raise Http404
     found = selectors.model_get(name)
-    context = {"model": found, "tab": tab, "services": sorted(_services(uses_of_model(name)))}
+    services = sorted(_services(uses_of_model(name)))
+    context: dict[str, Any] = {"model": found, "tab": tab, "services": services}
     if tab == "versions":
         context["page"] = selectors.versions_page(name, request.GET.get("page_token", ""))
     if tab == "services":
-        context["page"] = Paginator(context["services"], PAGE_SIZE).get_page(request.GET.get("page"))
+        context["page"] = Paginator(services, PAGE_SIZE).get_page(request.GET.get("page"))
     if tab == "details":
         context["tags"] = own_tags(found.tags)
     return render(request, f"registry/model_{tab}.html", context)

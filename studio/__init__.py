@@ -1,1 +1,1 @@
-"""Pages that cut across: home, experiments, runs, compute, admin monitoring; the REST API's frame."""
+"""Pages that cut across: home, experiments, runs, admin monitoring; the REST API's frame."""

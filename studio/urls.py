@@ -13,7 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("demo/", home.demo, name="demo"),
     *experiment_urls,
     path("admin/overview/", monitoring.overview, name="admin-overview"),
-    path(
-        "admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"
-    ),
+    path("admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"),
 ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 APP = "mlflow.server.fastapi_app:app"
 PROXIED_ROOT = "mlflow-artifacts:/"
+OUTDATED = "store_outdated"
 KEEP_ALIVE_S = 75  # longer than the proxy keeps an idle connection: it never meets a closing one
 
 # what a person has set for their own MLflow client or server must not reach this one
@@ -106,22 +107,84 @@ def prepare_store(env: Env) -> None:
     """
     if env.tracking_is_remote:
         return
-    import sqlalchemy
-    from sqlalchemy.exc import SQLAlchemyError
-
     uri = database_uri(env)
     _prepare_folders(env, uri)
+    with _engine(uri) as engine, _only_one(env):
+        _prepare(engine, uri)
+
+
+def store_is_outdated(env: Env) -> bool:
+    """Whether the store has an older schema than this MLflow's; an absent store is not outdated.
+
+    Raises:
+        Unavailable: the database does not answer, or a newer MLflow wrote it.
+    """
+    if env.tracking_is_remote or not _exists(env):
+        return False
+    from mlflow.store.db.utils import (
+        _get_latest_schema_revision,
+        _get_schema_version,
+        _is_empty_database,
+    )
+
+    with _engine(database_uri(env)) as engine:
+        if _is_empty_database(engine):
+            return False
+        try:
+            _check_schema(_get_schema_version(engine), _get_latest_schema_revision())
+        except Unavailable as problem:
+            if problem.code != OUTDATED:
+                raise
+            return True
+    return False
+
+
+def store_upgrade(env: Env) -> None:
+    """Migrate the store to this MLflow's schema, as `mlflow db upgrade` does.
+
+    Not for a store that something uses; the caller has made a backup.
+    Raises:
+        Unavailable: the database does not answer, or a migration failed.
+    """
+    from mlflow.store.db.utils import _upgrade_db
+
+    with _engine(database_uri(env)) as engine, _only_one(env):
+        _upgrade_db(engine)
+
+
+@contextmanager
+def _engine(uri: str) -> Iterator[Engine]:
+    """The database of the store; what fails inside is one sentence.
+
+    Raises:
+        Unavailable.
+    """
+    import sqlalchemy
+    from alembic.util import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
         try:
-            with _only_one(env):
-                _prepare(engine, uri)
+            yield engine
         finally:
             engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, CommandError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         text = _("The MLflow store cannot be opened (SLIPWAY_TRACKING_URI): %(reason)s")
         raise Unavailable(text % {"reason": reason}) from error
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite URI; None for other databases."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
+
+
+def _exists(env: Env) -> bool:
+    path = sqlite_path(env.tracking_uri)
+    return path is None or path.exists()
 
 
 def _prepare(engine: Engine, uri: str) -> None:
@@ -155,7 +218,7 @@ def _check_schema(found: str | None, wanted: str) -> None:
             "The MLflow store has an older schema. Stop what uses it and run `manage.py upgrade`: "
             "it makes a backup and migrates."
         ),
-        code="store_outdated",
+        code=OUTDATED,
     )
 
 
@@ -177,8 +240,8 @@ def _prepare_folders(env: Env, uri: str) -> None:
     env.data.socket("tracking").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if "://" not in env.artifact_root:
         Path(env.artifact_root).mkdir(parents=True, exist_ok=True, mode=0o700)
-    if uri.startswith("sqlite:///"):
-        path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    path = sqlite_path(uri)
+    if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 

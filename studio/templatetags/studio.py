@@ -46,7 +46,7 @@ def _icon(name: str, size: int) -> SafeString:
         svg = _render_icon(name, size, **{"class": "icon", "aria-hidden": "true"})
     except IconDoesNotExist:
         svg = _render_icon("circle-question-mark", size, **{"class": "icon", "aria-hidden": "true"})
-    return mark_safe(svg)  # noqa: S308 - from the lucide package; name and size are not in it
+    return SafeString(mark_safe(svg))  # noqa: S308 - from the lucide package; name and size are not in it
 
 
 @register.simple_tag
@@ -83,15 +83,14 @@ def _ago(seconds: int) -> str:
         return _("just now")
     if seconds < MINUTE:
         return _("%(n)s seconds ago") % {"n": seconds}
-    for size, text in (
-        (DAY, lambda n: ngettext("%(n)s day ago", "%(n)s days ago", n)),
-        (HOUR, lambda n: ngettext("%(n)s hour ago", "%(n)s hours ago", n)),
-        (MINUTE, lambda n: ngettext("%(n)s minute ago", "%(n)s minutes ago", n)),
-    ):
-        if seconds >= size:
-            count = seconds // size
-            return text(count) % {"n": count}
-    return _("just now")
+    if seconds < HOUR:
+        count = seconds // MINUTE
+        return ngettext("%(n)s minute ago", "%(n)s minutes ago", count) % {"n": count}
+    if seconds < DAY:
+        count = seconds // HOUR
+        return ngettext("%(n)s hour ago", "%(n)s hours ago", count) % {"n": count}
+    count = seconds // DAY
+    return ngettext("%(n)s day ago", "%(n)s days ago", count) % {"n": count}
 
 
 @register.filter
@@ -215,7 +214,7 @@ def query(context: Context, **changes: object) -> str:
             parameters.pop(key, None)
         else:
             parameters[key] = str(value)
-    return "?" + parameters.urlencode()
+    return f"?{parameters.urlencode()}"
 
 
 @register.simple_tag(takes_context=True)

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a deploy: afterwards the service is Healthy, once, and nothing is lost."""
+"""kill -9 in the middle of a deploy: afterwards the service is Healthy, once; nothing is lost."""
 
 from __future__ import annotations
 
@@ -97,7 +97,11 @@ def test_a_deploy_survives_the_death_of_the_whole_studio(api: Api) -> None:
     api.deploy("kill-all", "slow")
     api.step("kill-all", "Health check")
     for name in ("supervisor", "control", "steps", "web", "redis", "beat", "gateway", "tracking"):
-        victim = api.studio.supervisor() if name == "supervisor" else psutil.Process(api.studio.pid(name))
+        victim = (
+            api.studio.supervisor()
+            if name == "supervisor"
+            else psutil.Process(api.studio.pid(name))
+        )
         kill_tree(victim)
     assert api.studio.get("/login/") == (0, "")
     api.studio.up()

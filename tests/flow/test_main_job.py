@@ -60,8 +60,10 @@ def test_a_200_mb_body_is_413_for_curl(api: Api, service: str, tmp_path: object)
     uri = f"http://127.0.0.1:{api.studio.gateway_port}/api/v1/service/{service}/score"
     key = api.key(service)["authorization"]
     done = subprocess.run(
-        ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", f"@{body}"]
-        + ["-H", f"Authorization: {key}", "-H", "Content-Type: application/json", uri],
+        [
+            *("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", f"@{body}"),
+            *("-H", f"Authorization: {key}", "-H", "Content-Type: application/json", uri),
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -81,8 +83,10 @@ def test_regenerated_keys_count_within_seconds(api: Api, service: str) -> None:
     assert before != after
     api.wait(
         service,
-        lambda _: api.score(service, json=BODY, headers=after).status_code == 200
-        and api.score(service, json=BODY, headers=before).status_code == 401,
+        lambda _: (
+            api.score(service, json=BODY, headers=after).status_code == 200
+            and api.score(service, json=BODY, headers=before).status_code == 401
+        ),
         seconds=30,
     )
 

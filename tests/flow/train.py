@@ -1,4 +1,4 @@
-"""Logs the models of these tests as a person would: stock MLflow client, over /mlflow, with a token.
+"""Logs the models of these tests as a person would: stock client, over /mlflow, with a token.
 
 Run as a script: `train.py KIND…`; prints one JSON object, kind -> run id.
 """
@@ -68,9 +68,7 @@ def log(kind: str) -> str:
         else:
             python_model = {"broken": Broken, "hungry": Hungry, "slow": Slow}[kind]()
             del common["input_example"]
-            mlflow.pyfunc.log_model(
-                python_model=python_model, pip_requirements=PINS, **common
-            )
+            mlflow.pyfunc.log_model(python_model=python_model, pip_requirements=PINS, **common)
         return str(run.info.run_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,14 @@ from tests.factories import TargetFactory
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[FakeDriver]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> FakeDriver:
     """The fake driver of this test, known to the core."""
     driver = FakeDriver(folder=tmp_path / "fake")
     monkeypatch.setattr(targets, "_driver", lambda *_: driver)
     # every wake-up is lost: the database alone must be enough
     monkeypatch.setattr(wake, "_send", lambda publish: None)
     TargetFactory()
-    yield driver
+    return driver
 
 
 @pytest.fixture
@@ -47,10 +47,6 @@ def turn(fake: FakeDriver) -> Callable[..., Service]:
             service.refresh_from_db()
             if until(service):
                 return service
-        raise AssertionError(
-            f"never happened: {service.state} {service.reason} {service.message}"
-        )
+        raise AssertionError(f"never happened: {service.state} {service.reason} {service.message}")
 
     return until_true
-
-

@@ -109,9 +109,7 @@ def test_a_deploy_that_never_gets_ready_times_out(
     fake.play("slow", {"phases": ["running"], "ready": False})
     operation = deploying("slow")
     turn(operation, lambda _: True)
-    Operation.objects.filter(pk=operation.pk).update(
-        deadline=timezone.now() - timedelta(seconds=1)
-    )
+    Operation.objects.filter(pk=operation.pk).update(deadline=timezone.now() - timedelta(seconds=1))
     service = turn(operation, lambda row: row.state == "Failed")
     operation.refresh_from_db()
     assert operation.status == "TimedOut"
@@ -151,9 +149,7 @@ def test_a_failed_update_keeps_the_old_revision_serving(fake: FakeDriver, turn: 
     assert "ValueError: bad model" in service.message
 
 
-def test_cancelling_an_update_leaves_the_old_revision_serving(
-    fake: FakeDriver, turn: Turn
-) -> None:
+def test_cancelling_an_update_leaves_the_old_revision_serving(fake: FakeDriver, turn: Turn) -> None:
     service = turn(deploying("diabetes"))
     first = service.active_id
     fake.play("diabetes-2-0", {"phases": ["running"], "ready": False})

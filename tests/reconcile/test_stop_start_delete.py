@@ -54,7 +54,9 @@ def test_a_restart_makes_the_process_anew(fake: FakeDriver, turn: Turn) -> None:
     before = fake.applied("diabetes-1-0")
     operation = service_restart(service=service, user=None)
     long_steps_done(operation)
-    turn(service, lambda row: row.state == "Healthy" and not row.operations.filter(status="Running"))
+    turn(
+        service, lambda row: row.state == "Healthy" and not row.operations.filter(status="Running")
+    )
     operation.refresh_from_db()
     assert operation.status == "Succeeded"
     assert fake.applied("diabetes-1-0") == before + 1

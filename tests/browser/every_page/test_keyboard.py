@@ -26,7 +26,8 @@ FOCUSED = """() => {
   const item = document.activeElement;
   const style = getComputedStyle(item);
   const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
-  return [item.dataset.stop ?? "", ring || style.boxShadow !== "none", item.outerHTML.slice(0, 120)];
+  const seen = ring || style.boxShadow !== "none";
+  return [item.dataset.stop ?? "", seen, item.outerHTML.slice(0, 120)];
 }"""
 
 
