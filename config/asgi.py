@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,22 @@ def _proxy() -> Proxy:
 proxy = _proxy()
 
 
-async def _lifespan(receive: Any, send: Any) -> None:
+def _warm() -> None:
+    """What takes seconds the first time: importing MLflow, and asking for the machine's Pythons."""
+    from django.conf import settings
+
+    from deployments import pythons
     from workspaces.tracking_stores import warm
 
+    warm()
+    pythons.available(settings.SLIPWAY.service_user)
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            warm()  # importing MLflow takes seconds; no page should wait for it
+            threading.Thread(target=_warm, name="warm", daemon=True).start()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await proxy.close()

@@ -7,19 +7,23 @@ import os
 import pwd
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 CACHE_SECONDS = 300
+_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Python:
     minor: str  # "3.11"
     path: str
+
+
+_answers: dict[str, tuple[float, dict[str, Python]]] = {}
 
 
 def uv_binary() -> str:
@@ -41,12 +45,18 @@ def service_account(user: str) -> dict[str, Any]:
 
 
 def available(user: str) -> dict[str, Python]:
-    """By minor, one interpreter that the service user can start; asked anew every 5 minutes."""
-    return _available(user, int(time.monotonic() // CACHE_SECONDS))
+    """By minor, one interpreter that the service user can start; asked anew after 5 minutes.
+
+    Asking takes seconds, so that callers at the same moment share one answer.
+    """
+    with _asking:
+        kept = _answers.get(user)
+        if kept is None or time.monotonic() - kept[0] > CACHE_SECONDS:
+            kept = _answers[user] = (time.monotonic(), _ask(user))
+    return dict(kept[1])
 
 
-@lru_cache(maxsize=4)
-def _available(user: str, _period: int) -> dict[str, Python]:
+def _ask(user: str) -> dict[str, Python]:
     # without a cache: the one of UV_CACHE_DIR belongs to the service user, not to root
     listing = (uv_binary(), "--no-cache", "python", "list")
     listed = subprocess.run(

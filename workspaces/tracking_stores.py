@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow.utils.rest_utils import MlflowHostCreds
 
 HTTP_TIMEOUT_S = 4  # a page must say so within 5 s when MLflow does not answer
+LOAD_WAIT_S = 4.0  # the same for a page that comes while another thread loads MLflow
 NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"}
 WRONG_INPUT = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}
 REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
@@ -55,32 +56,44 @@ def store_id() -> str:
 
 
 def warm() -> None:
-    """Imports MLflow and opens the stores in the background, so that no page waits for it."""
-
-    def open_quietly() -> None:
-        with contextlib.suppress(Problem):  # shown by the first page that needs MLflow
-            stores()
-
-    threading.Thread(target=open_quietly, name="mlflow-warm", daemon=True).start()
+    """Imports MLflow and opens the stores; a problem is shown by the first page that needs them."""
+    with contextlib.suppress(Problem):
+        stores()
 
 
 def stores() -> tuple[Any, Any]:
     """The (tracking store, model registry store) of this studio; opened once per process.
 
+    The first call imports MLflow. Whatever else imports it must have called this before: two
+    threads that import its modules in different orders see half of them.
+
     Raises:
-        Unavailable: the database or the server cannot be opened; the next call tries again.
+        Unavailable: the database or the server cannot be opened, or another thread is still
+            loading MLflow; the next call tries again.
     """
     env = settings.SLIPWAY
     key = (env.tracking_uri, env.artifact_root, env.tracking_token)
     opened = _opened.get(key)
     if opened is None:
-        with _lock:
+        with _loading():
             opened = _opened.get(key)
             if opened is None:
                 with mlflow_errors():
                     opened = _open_remote() if env.tracking_is_remote else _open_database()
                 _opened[key] = opened
     return opened
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    if not _lock.acquire(timeout=LOAD_WAIT_S):
+        raise Unavailable(
+            _("MLflow is still being loaded. Try again in a few seconds."), code="loading"
+        )
+    try:
+        yield
+    finally:
+        _lock.release()
 
 
 def _open_database() -> tuple[Any, Any]:
@@ -156,6 +169,7 @@ def artifact_repository(uri: str) -> ArtifactRepository:
             )
             % {"place": _without_password(uri)}
         )
+    stores()  # before any import of MLflow
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with mlflow_errors():
@@ -188,6 +202,7 @@ def _below_root(uri: str) -> bool:
 
 
 def _remote_artifacts(uri: str) -> ArtifactRepository:
+    stores()  # before any import of MLflow
     from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 
     tracking = urlsplit(settings.SLIPWAY.tracking_uri)

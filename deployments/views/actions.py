@@ -26,9 +26,15 @@ VERBS = {
 @require_POST
 @acts
 def service_act(request: HttpRequest, name: str, verb: str) -> str:
-    """Stop, start, restart or delete; the service page shows the operation."""
+    """Stop, start, restart or delete; the service page shows the operation.
+
+    A deleted service may be gone before its page is asked for, so that ends on the list.
+    """
     service = selectors.service_get(name)
     VERBS[verb](service=service, user=request.user)  # type: ignore[arg-type]
+    if verb == "delete":
+        messages.info(request, _("The service %(name)s is being deleted.") % {"name": name})
+        return reverse("deployments:services")
     return reverse("deployments:service", args=[name])
 
 

@@ -37,6 +37,7 @@ def main() -> int:
         _migrate()
         _store(settings.SLIPWAY)
         _admin()
+        _targets()
         _static_files(settings.SLIPWAY)
     except Problem as problem:
         _say("problem", str(problem))
@@ -85,6 +86,13 @@ def _store(env: Env) -> None:
 
     tracking_server.prepare_store(env)
     _stamp(env, "store", _store_stamp(env))
+
+
+def _targets() -> None:
+    """Targets exist from the first request on; whether they are ready the first sweep finds out."""
+    from deployments.targets import targets_ensure
+
+    targets_ensure()
 
 
 def _admin() -> None:

@@ -116,7 +116,7 @@ def test_a_question_is_answered_by_keyboard_and_escape_means_no(page, world) -> 
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Delete").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#service-commands")).to_contain_text("Deleting")
+    expect(page.locator("#toasts")).to_contain_text(f"The service {name} is being deleted.")
     assert Service.objects.get(name=name).desired == "deleted"
 
 

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from deployments.drivers.docker_layout import NODE_LABEL
+from tests.engines import missing
 from tests.setup.studio_process import Studio
 
 PASSWORD = "a-password-of-the-tests"
@@ -34,7 +37,18 @@ def studio(base_image: str) -> Iterator[Studio]:
         studio.up()
         yield studio
     finally:
+        node = studio.data.node_id
         studio.close()
+        containers_remove(node)
+
+
+def containers_remove(node: str) -> None:
+    """What a failed test left behind: containers outlive their studio on purpose."""
+    if missing("docker"):
+        return
+    client = docker.from_env()
+    for container in client.containers.list(all=True, filters={"label": f"{NODE_LABEL}={node}"}):
+        container.remove(force=True)
 
 
 @pytest.fixture(scope="session")

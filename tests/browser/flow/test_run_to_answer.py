@@ -135,8 +135,8 @@ def delete(page: Page, name: str, uri: str, key: str) -> None:
     page.get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/services/", timeout=60_000)
-    expect(page.locator("#toasts")).to_contain_text(f"The service {name} was deleted.")
-    expect(page.locator("main")).to_contain_text("No services yet")
+    expect(page.locator("#toasts")).to_contain_text(f"The service {name} is being deleted.")
+    expect(page.locator("main")).to_contain_text("No services yet", timeout=60_000)
     assert status_of(uri, {}, key) == 404
 
 

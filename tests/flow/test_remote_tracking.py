@@ -1,0 +1,95 @@
+"""A studio on top of an MLflow server that somebody already runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.flow.conftest import Api, start
+from tests.flow.test_many_at_once import ROW
+from tests.setup.studio_process import eventually, free_ports
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """URL of a stock `mlflow server` with one run that logged a model."""
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+            + ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+            + ["--artifacts-destination", f"{folder}/artifacts"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+        try:
+            assert eventually(lambda: _answers(url), 90)
+            train = Path(__file__).with_name("train.py")
+            environment = {**os.environ, "MLFLOW_TRACKING_URI": url}
+            subprocess.run(
+                [sys.executable, train, "good"], env=environment, check=True, timeout=240
+            )
+            yield url
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def api(server: str) -> Iterator[Api]:
+    made = start(SLIPWAY_TRACKING_URI=server)
+    try:
+        yield made
+    finally:
+        made.studio.close()
+
+
+def test_its_experiments_are_there_on_the_first_start(api: Api) -> None:
+    names = [row["name"] for row in api.get("/experiments")["items"]]
+    assert "flow" in names
+    assert "tracking" not in api.studio.alive()
+
+
+def test_a_model_of_its_runs_is_registered_there_deployed_and_scored(api: Api, server: str) -> None:
+    [experiment] = [row for row in api.get("/experiments")["items"] if row["name"] == "flow"]
+    [run] = api.get(f"/experiments/{experiment['id']}/runs")["items"]
+    made = api.call("POST", "/models", json={"run_id": run["id"], "name": "remote"})
+    assert made.status_code == 201, made.text
+    there = httpx.get(f"{server}/api/2.0/mlflow/registered-models/get", params={"name": "remote"})
+    assert there.status_code == 200
+    api.models["good"] = "models:/remote/1"
+    api.deploy("remote")
+    api.healthy("remote")
+    answer = api.score("remote", json={"dataframe_records": [ROW]}, headers=api.key("remote"))
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_stock_client_reaches_it_through_the_studio_with_a_token(api: Api) -> None:
+    path = "/mlflow/api/2.0/mlflow/experiments/get-by-name"
+    params = {"experiment_name": "flow"}
+    refused = httpx.get(f"{api.studio.url}{path}", params=params)
+    assert refused.status_code == 401
+    headers = {"authorization": f"Bearer {api.token}"}
+    allowed = httpx.get(f"{api.studio.url}{path}", params=params, headers=headers)
+    assert allowed.json()["experiment"]["name"] == "flow"
