@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from deployments.processes import Cancelled, run
 from tests.drivers.cases import until
+from tests.serving.replica import alive
 
 
 def tool(program: str, log: list[str], *, cancelled=lambda: False, timeout: float = 20):
@@ -70,7 +70,7 @@ def test_cancel_ends_what_the_tool_started_and_what_ignores_the_signal(tmp_path:
     log: list[str] = []
     with pytest.raises(Cancelled):
         tool(program, log, cancelled=(tmp_path / "ready").exists)
-    until(lambda: not psutil.pid_exists(int(log[0])), 5)
+    until(lambda: not alive(int(log[0])), 5)
 
 
 def test_a_child_that_keeps_the_output_open_does_not_hold_the_step() -> None:

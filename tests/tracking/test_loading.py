@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ calls = [
     lambda: tracking.run_get("0" * 32),
     lambda: tracking_stores.artifact_repository(place),
     lambda: tracking_models.models_search(search="a"),
-    lambda: tracking_models.version_create(name="a", source=place, run_id="", tags={"a": "b"}),
+    lambda: tracking_models.version_create(
+        name="a", source=place, run_id="", model_id="", description="", tags={"a": "b"}
+    ),
     lambda: tracking_models.model_tags_set("a", add={"a": "b"}, remove=set()),
 ]
 ended = []
@@ -77,7 +80,7 @@ def test_threads_that_come_first_at_the_same_moment_all_get_their_answer(tmp_pat
 
 
 @pytest.fixture
-def loading(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def loading(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Another thread is at it, and takes longer than a page may wait."""
     monkeypatch.setattr(tracking_stores, "LOAD_WAIT_S", 0.05)
     tracking_stores._lock.acquire()
