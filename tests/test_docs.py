@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_every_command_has_a_heading_and_every_heading_is_a_command() -> None:
 
 def test_every_api_call_has_a_heading_and_every_heading_is_a_call() -> None:
     assert headings("api.md") == api_routes()
+
+
+def test_the_list_of_calls_is_what_make_docs_writes() -> None:
+    script = runpy.run_path(str(settings.SOURCE_ROOT / "scripts" / "api_reference.py"))
+    written = script["PAGE"].read_text(encoding="utf-8").partition(script["MARK"])[2]
+    assert written.strip() == script["calls"]().strip()
 
 
 def test_every_state_and_kind_of_target_has_a_heading() -> None:

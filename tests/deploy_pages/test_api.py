@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from django.test import Client
 from deployments.models import Operation, Service
 
 BASE = "/api/v1"
+NO_ID = "00000000-0000-4000-8000-000000000000"  # well formed, and nobody has it
 FIELDS = {
     "name", "description", "tags", "properties", "target", "kind", "model", "revision", "desired",
     "state", "reason", "message", "scoring_uri", "swagger_uri", "deployment", "inference",
@@ -241,8 +241,8 @@ def test_preflight_answers_checks(ada, model, fake) -> None:
     "path",
     [
         "/services/nobody", "/services/nobody/keys", "/services/nobody/logs", "/targets/nobody",
-        "/services/%00", "/targets/%00", f"/operations/{uuid.uuid4()}", "/operations/x",
-        f"/operations/{uuid.uuid4()}/log",
+        "/services/%00", "/targets/%00", f"/operations/{NO_ID}", "/operations/x",
+        f"/operations/{NO_ID}/log",
     ],
 )  # fmt: skip
 def test_what_does_not_exist_is_404(ada, db, path) -> None:

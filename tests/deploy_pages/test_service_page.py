@@ -141,7 +141,8 @@ def test_a_service_that_is_gone_sends_the_browser_to_the_list(ada) -> None:
                                                ("restart", "running")])  # fmt: skip
 def test_a_verb_makes_one_operation(ada, service, verb, desired) -> None:
     answer = ada.post(url("diabetes-v1", f"service-{verb}"))
-    assert answer["location"] == url()
+    # a deleted service may be gone before its page is asked for
+    assert answer["location"] == (reverse("deployments:services") if verb == "delete" else url())
     service.refresh_from_db()
     assert service.desired == desired
     assert list(service.operations.values_list("kind", flat=True)) == [verb]
