@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deployments import api_serializers as shapes
-from deployments import selectors, services
+from deployments import credentials, selectors, services
 from deployments.api_common import (
     OFFSET,
     SERVICES,
@@ -157,7 +157,7 @@ class KeysView(APIView):
     def get(self, request: Request, name: str) -> Response:
         """Show both keys; leaves an event."""
         service = selectors.service_get(name)
-        keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+        keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
         return Response(keys, headers={"Cache-Control": "no-store, private"})
 
 
@@ -174,8 +174,8 @@ class KeyRegenerateView(APIView):
         """Replace one key; the old one stops working within seconds."""
         service = selectors.service_get(name)
         key = body_read(shapes.KeyChoiceSerializer, request)["key"]
-        services.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
-        keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+        credentials.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
+        keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
         return Response(keys, headers={"Cache-Control": "no-store, private"})
 
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deployments import api_serializers as shapes
-from deployments import paging, selectors, services, targets
+from deployments import operation_requests, paging, selectors, targets
 from deployments.api_common import (
     OFFSET,
     OPERATIONS,
@@ -103,7 +103,7 @@ class OperationCancelView(APIView):
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Ask an open operation to end."""
         operation = selectors.operation_get(operation_id)
-        services.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
+        operation_requests.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
         body = shapes.operation_body(selectors.operation_get(operation_id))
         return Response(body, status=status.HTTP_202_ACCEPTED)
 
@@ -120,7 +120,7 @@ class OperationRetryView(APIView):
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Try again what did not succeed, as a new operation."""
         operation = selectors.operation_get(operation_id)
-        again = services.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
+        again = operation_requests.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
         return accepted(request, again.service_name, again)
 
 

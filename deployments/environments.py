@@ -119,7 +119,7 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
     Raises:
         EnvironmentFailed: no set of packages satisfies them. processes.Cancelled.
     """
-    _refuse_files(requirements)
+    _refuse_sources(requirements)
     text = "\n".join(requirements) + "\n"
     key = _key(text, minor, sysconfig.get_platform())
     kept = builder.root / "locks" / f"{key}.txt"
@@ -146,12 +146,13 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
     return kept.read_text(encoding="utf-8")
 
 
-def _refuse_files(requirements: Sequence[str]) -> None:
-    """A model's requirements must not make uv read files of this machine."""
+def _refuse_sources(requirements: Sequence[str]) -> None:
+    """A model's requirements must not make uv read files of this machine or fetch any address."""
     for line in requirements:
-        if re.search(r"^(-[rce]|--(requirement|constraint|editable)\b|[./~]|file:)|@ *file:", line):
+        if re.search(r"^(-|[./~]|[a-z+]+:)|@ *[a-zA-Z+]+:", line.strip()):
             raise EnvironmentFailed(
-                f"The requirement {line[:200]} names a file; only packages can be installed."
+                f"The requirement {line[:200]} names a file, an address or an option; only "
+                "packages of the package index can be installed."
             )
 
 

@@ -6,34 +6,31 @@ transaction, wakes the control workers and returns at once; reconcile does the w
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from deployments import configuration, keys, routes
+from deployments.changes import change, refresh
 from deployments.choices import (
     Desired,
     OperationKind,
-    OperationStatus,
     ServiceState,
 )
 from deployments.models import SERVICE_NAME, Operation, Revision, Service, Target
-from deployments.operations import operation_end, operation_open
+from deployments.operations import operation_open
 from deployments.targets import builds_image
 from deployments.wake import wake
 from registry import selectors as registry_selectors
 from registry import uses
 from registry.services import VersionInfo
 from workspaces.errors import Conflict, Invalid, NotFound
-from workspaces.events import event_record
-from workspaces.vault import seal
 
 _MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
 
@@ -269,7 +266,7 @@ def service_update(
         changed = Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
         if not changed:
             raise NotFound(_("There is no such service."))
-        _refresh(service)
+        refresh(service)
         return None
     latest = service.wanted or service.revisions.first()  # not one whose update failed
     before = configuration.from_dict(latest.deployment) if latest else None
@@ -277,7 +274,7 @@ def service_update(
     settings_ = configuration.validate(service.target.kind, given, before)
     uri = model or (latest.model_uri if latest else "")
     version = version_get(uri)
-    return _change(
+    return change(
         service,
         OperationKind.UPDATE,
         Desired.RUNNING,
@@ -289,21 +286,21 @@ def service_update(
 
 def service_stop(*, service: Service, user: User | None) -> Operation:
     """Stop: always accepted, cancels an open operation. The service keeps its settings and keys."""
-    return _change(service, OperationKind.STOP, Desired.STOPPED, user, cancel=True)
+    return change(service, OperationKind.STOP, Desired.STOPPED, user, cancel=True)
 
 
 def service_start(*, service: Service, user: User | None) -> Operation:
     """Start a stopped or failed service again with its latest revision."""
     if service.desired == Desired.RUNNING and service.state != ServiceState.FAILED:
         raise Conflict(_("The service is running already."))
-    return _change(service, OperationKind.START, Desired.RUNNING, user)
+    return change(service, OperationKind.START, Desired.RUNNING, user)
 
 
 def service_restart(*, service: Service, user: User | None) -> Operation:
     """Start the processes of the wanted revision anew."""
     if service.desired != Desired.RUNNING:
         raise Conflict(_("The service is stopped; start it instead."))
-    return _change(service, OperationKind.RESTART, Desired.RUNNING, user)
+    return change(service, OperationKind.RESTART, Desired.RUNNING, user)
 
 
 def service_delete(*, service: Service, user: User | None) -> Operation:
@@ -315,164 +312,4 @@ def service_delete(*, service: Service, user: User | None) -> Operation:
         deleting = service.operations.filter(kind=OperationKind.DELETE).first()
         if deleting is not None and deleting.is_open:
             return deleting
-    return _change(service, OperationKind.DELETE, Desired.DELETED, user, cancel=True)
-
-
-def _change(
-    service: Service,
-    kind: OperationKind,
-    desired: Desired,
-    user: User | None,
-    *,
-    cancel: bool = False,
-    details: Mapping[str, Any] | None = None,
-    revise: Any = None,
-) -> Operation:
-    """One change a person makes: a new generation and the operation that carries it out."""
-    try:
-        with transaction.atomic():
-            row = Service.objects.select_related("target").get(pk=service.pk)
-            if row.desired == Desired.DELETED and desired != Desired.DELETED:
-                raise Conflict(_("The service is being deleted."))
-            if cancel:
-                _cancel_open(row)
-            revision = revise(row) if revise else row.wanted or row.revisions.first()
-            Service.objects.filter(pk=row.pk).update(
-                **(details or {}),
-                desired=desired,
-                generation=F("generation") + 1,
-                wanted=revision,
-                next_check_at=timezone.now(),
-                probe_failures=0,
-                updated_at=timezone.now(),
-                restart_generation=(
-                    F("generation") + 1
-                    if kind == OperationKind.RESTART
-                    else F("restart_generation")
-                ),
-            )
-            row.refresh_from_db()
-            operation = operation_open(
-                kind=kind,
-                service=row,
-                revision=revision,
-                builds_image=builds_image(row.target),
-                user=user,
-            )
-    except Service.DoesNotExist:
-        raise NotFound(_("There is no such service.")) from None
-    except IntegrityError:
-        raise Conflict(
-            _("Another operation on this service is under way; wait for it or cancel it."),
-            code="operation_open",
-        ) from None
-    routes.publish()
-    wake()
-    _refresh(service)
-    return operation
-
-
-def _refresh(service: Service) -> None:
-    """Read the row anew, where it still is: a delete may be quick."""
-    with contextlib.suppress(Service.DoesNotExist):
-        service.refresh_from_db()
-
-
-def _cancel_open(service: Service) -> None:
-    for operation in service.operations.filter(status=OperationStatus.RUNNING):
-        if operation.kind != OperationKind.DELETE:
-            operation_end(operation, OperationStatus.CANCELLED, _("Replaced by a newer request."))
-
-
-def operation_cancel(*, operation: Operation, user: User | None) -> Operation:
-    """Ask an open operation to end. A first deploy leaves Stopped, an update the old revision.
-
-    Raises:
-        Conflict: it has ended, or it stops or deletes (those cannot be undone half-way).
-    """
-    if not operation.is_open:
-        raise Conflict(_("The operation has ended already."))
-    if operation.kind in {OperationKind.STOP, OperationKind.DELETE}:
-        raise Conflict(_("Stopping and deleting cannot be cancelled."))
-    now = timezone.now()
-    Operation.objects.filter(pk=operation.pk, status=OperationStatus.RUNNING).update(
-        cancel_requested_at=now
-    )
-    Service.objects.filter(operations=operation).update(next_check_at=now)
-    event_record(
-        kind="operation.cancel",
-        subject_type="service",
-        subject=operation.service_name,
-        message=f"Cancel {operation.kind} {operation.service_name}",
-        actor=user,
-        data={"operation": str(operation.pk)},
-    )
-    wake()
-    operation.refresh_from_db()
-    return operation
-
-
-def operation_retry(*, operation: Operation, user: User | None) -> Operation:
-    """Try again what failed, timed out or was cancelled, as a new operation.
-
-    Raises:
-        Conflict: it succeeded or is open, or something newer was done to the service since.
-        NotFound: the service is gone.
-    """
-    service = operation.service
-    if service is None:
-        raise NotFound(_("The service of this operation does not exist any more."))
-    if operation.status in {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}:
-        raise Conflict(_("Only an operation that did not succeed can be tried again."))
-    if operation.generation != service.generation:
-        raise Conflict(_("The service was changed since; this operation is out of date."))
-    revision = operation.revision
-
-    def again(_row: Service) -> Revision | None:
-        return revision
-
-    kind = OperationKind(operation.kind)
-    desired = {OperationKind.STOP: Desired.STOPPED, OperationKind.DELETE: Desired.DELETED}
-    return _change(
-        service, kind, desired.get(kind, Desired.RUNNING), user, revise=again if revision else None
-    )
-
-
-def service_keys(*, service: Service, user: User | None) -> dict[str, str]:
-    """The plain keys, for showing once asked; leaves an Event."""
-    event_record(
-        kind="service.keys_shown",
-        subject_type="service",
-        subject=service.name,
-        message=f"Keys of {service.name} were shown",
-        actor=user,
-    )
-    return {name: keys.plain_key(service, name) for name in ("primary", "secondary")}
-
-
-def service_keys_regenerate(*, service: Service, key: Any, user: User | None) -> None:
-    """Replace one key. Replicas take it within a second of reconcile's next look.
-
-    Raises:
-        Invalid: `key` is neither primary nor secondary. NotFound: the service is gone.
-    """
-    if key not in ("primary", "secondary"):
-        text = _("must be primary or secondary.")
-        raise Invalid(f"key {text}", fields={"key": [text]})
-    with transaction.atomic():
-        row = Service.objects.select_for_update().filter(pk=service.pk).first()
-        if row is None:
-            raise NotFound(_("There is no such service."))
-        row.keys = {**row.keys, key: seal(keys.new_key())}
-        row.keys_version += 1
-        row.next_check_at = timezone.now()
-        row.save(update_fields=["keys", "keys_version", "next_check_at"])
-        event_record(
-            kind="service.key_regenerated",
-            subject_type="service",
-            subject=service.name,
-            message=f"The {key} key of {service.name} was regenerated",
-            actor=user,
-        )
-    _refresh(service)
-    wake()
+    return change(service, OperationKind.DELETE, Desired.DELETED, user, cancel=True)

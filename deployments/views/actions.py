@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deployments import selectors, services
+from deployments import credentials, operation_requests, selectors, services
 from deployments.views.common import acts, came_from, secret
 from deployments.views.services import consume_context, service_context
 
@@ -42,7 +42,7 @@ def service_act(request: HttpRequest, name: str, verb: str) -> str:
 def service_keys(request: HttpRequest, name: str) -> HttpResponse:
     """The keys as JSON, because a person pressed Show or Copy; leaves an Event."""
     service = selectors.service_get(name)
-    keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+    keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
     return secret(JsonResponse(keys))
 
 
@@ -52,7 +52,7 @@ def service_key_regenerate(request: HttpRequest, name: str) -> str:
     """Replace one key; programs that use it must be given the new one."""
     service = selectors.service_get(name)
     key = request.POST.get("key", "")
-    services.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
+    credentials.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
     labels = {
         "primary": _("The primary key was replaced."),
         "secondary": _("The secondary key was replaced."),
@@ -69,7 +69,7 @@ def service_consume_keys(request: HttpRequest, name: str) -> HttpResponse:
     if request.POST.get("key") == "hide" or not service.auth_enabled:
         context.update(consume_context(service, context))
     else:
-        keys = services.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
+        keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
         context.update(consume_context(service, context, keys["primary"]))
     return secret(render(request, "deployments/_snippets.html", context))
 
@@ -78,7 +78,7 @@ def service_consume_keys(request: HttpRequest, name: str) -> HttpResponse:
 @acts
 def operation_cancel(request: HttpRequest, operation_id: UUID) -> str:
     operation = selectors.operation_get(operation_id)
-    services.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
+    operation_requests.operation_cancel(operation=operation, user=request.user)  # type: ignore[arg-type]
     return came_from(request, reverse("deployments:operation", args=[operation_id]))
 
 
@@ -86,5 +86,5 @@ def operation_cancel(request: HttpRequest, operation_id: UUID) -> str:
 @acts
 def operation_retry(request: HttpRequest, operation_id: UUID) -> str:
     operation = selectors.operation_get(operation_id)
-    again = services.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
+    again = operation_requests.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
     return reverse("deployments:service", args=[again.service_name])

@@ -17,7 +17,7 @@ from django.http import (
 from django.utils.cache import patch_cache_control
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from deployments.choices import OperationStatus, ServiceState
+from deployments.choices import Desired, OperationStatus, ServiceState
 from deployments.models import Operation, Service
 from workspaces.errors import NotFound, Problem
 
@@ -104,7 +104,13 @@ def poll_seconds(service: Service, operation: Operation | None) -> int:
 
 
 def any_moving(services: Iterable[Service]) -> bool:
-    return any(service.state in MOVING | UNSETTLED for service in services)
+    """Whether a list should look again soon: also for what was asked but not begun yet."""
+    return any(
+        service.state in MOVING | UNSETTLED
+        or service.desired == Desired.DELETED
+        or (service.desired == Desired.STOPPED) != (service.state == ServiceState.STOPPED)
+        for service in services
+    )
 
 
 def can_retry(operation: Operation) -> bool:

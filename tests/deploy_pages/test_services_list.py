@@ -54,6 +54,11 @@ def test_it_looks_again_only_while_something_moves(ada, service) -> None:
     assert not Page(answer).all("html")
 
 
+def test_it_looks_again_after_a_deletion_that_nobody_has_begun(ada, service) -> None:
+    Service.objects.update(desired="deleted")
+    assert "part=rows" in Page(ada.get(URL)).one("div", id="service-rows")["hx-get"]
+
+
 def test_the_number_of_queries_does_not_grow(ada, many, django_assert_max_num_queries) -> None:
     many(1)
     with django_assert_max_num_queries(8) as first:

@@ -7,7 +7,7 @@ import pytest
 from deployments.choices import Desired, StepState
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Port, Service
-from deployments.services import operation_cancel
+from deployments.operation_requests import operation_cancel
 from tests.factories import deploying, updating
 from workspaces.models import Event
 

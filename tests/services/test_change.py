@@ -8,15 +8,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from deployments.choices import OperationStatus
+from deployments.credentials import service_keys, service_keys_regenerate
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Service
+from deployments.operation_requests import operation_cancel, operation_retry
 from deployments.operations import operation_end
 from deployments.services import (
-    operation_cancel,
-    operation_retry,
     service_delete,
-    service_keys,
-    service_keys_regenerate,
     service_restart,
     service_start,
     service_stop,

@@ -124,11 +124,11 @@ def test_the_list_costs_the_same_for_many_users(
     client.force_login(admin)
     page = reverse("workspaces:users")
     client.get(page)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         client.get(page)
     users = [django_user_model(username=f"user{number}") for number in range(200)]
     django_user_model.objects.bulk_create(users)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         client.get(page)
 
 
