@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from deployments import configuration, keys, ports, runtimes
+from deployments import configuration, keys, ports
 from deployments.drivers.base import InstanceSpec
 from deployments.models import Revision, Service
 from serving.contract import MAX_BODY_BYTES, ReplicaConfig
@@ -43,8 +43,7 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
     wish = configuration.from_dict(revision.deployment)
     port = ports.port_for(revision, wanted=wish.port)
     config = _replica_config(service, revision, wish, port)
-    runtime = f"{runtimes.version()}-{revision.python}"
-    digest = _digest(service, revision, config, runtime)
+    digest = _digest(service, revision, config)
     config["digest"] = digest
     image = revision.image
     return InstanceSpec(
@@ -59,7 +58,7 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
         folder=replica_folder(service.name, revision.number),
         model_dir=settings.DATA.models / revision.model_sha256,
         environment_dir=settings.DATA.environments / revision.environment_hash,
-        runtime_dir=settings.DATA.runtimes / runtime,
+        runtime_dir=settings.DATA.runtimes / revision.runtime,
         image=image,
     )
 
@@ -89,15 +88,15 @@ def _replica_config(
     }
 
 
-def _digest(service: Service, revision: Revision, config: ReplicaConfig, runtime: str) -> str:
+def _digest(service: Service, revision: Revision, config: ReplicaConfig) -> str:
     """Equal digests mean equal processes. A restart asked for by a person is part of the wish."""
     asked = service.restart_generation if revision.pk == service.wanted_id else 0
     wish: dict[str, Any] = {
         "config": dict(config),
         "environment": revision.environment_hash,
         "image": revision.image,
-        # an image holds its runtime; on disk an upgrade must not restart what serves
-        "runtime": "" if revision.image else runtime.rsplit("-", 1)[-1],
+        # not the runtime: an upgrade of Slipway must not restart what serves
+        "python": revision.python,
         "restart": asked,
     }
     return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()[:24]

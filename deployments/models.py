@@ -105,6 +105,7 @@ class Revision(models.Model):
     model_version = models.CharField(max_length=32)
     model_sha256 = models.CharField(max_length=64, blank=True)  # set by the step "Copy model"
     environment_hash = models.CharField(max_length=64, blank=True)  # set by "Prepare environment"
+    runtime = models.CharField(max_length=64, blank=True)  # folder below runtimes/, likewise
     image = models.CharField(max_length=255, blank=True)  # set by "Build image"
     python = models.CharField(max_length=8, blank=True)  # minor the model runs on, "3.11"
     loader = models.CharField(max_length=8, default="plain")

@@ -136,8 +136,8 @@ def _prepare_here(work: Work, facts: Facts) -> None:
     python = _python(facts.python_version)
     lock = _lock(work, builder, facts, python.minor)
     folder = environments.build(builder, lock, python)
-    runtimes.install(builder, settings.DATA.runtimes, python)
-    work.keep(python=python.minor, environment_hash=folder.name)
+    runtime = runtimes.install(builder, settings.DATA.runtimes, python)
+    work.keep(python=python.minor, environment_hash=folder.name, runtime=runtime.name)
 
 
 def _prepare_for_image(work: Work, facts: Facts) -> None:

@@ -158,7 +158,8 @@ class Front:
     def _note(self, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
         self.service.metrics.count(exchange.caller, exchange.status, seconds)
-        if exchange.path in QUIET_PATHS and exchange.status < 500:
+        loading = exchange.path in OPEN_PATHS and exchange.status == 503
+        if exchange.path in QUIET_PATHS and (exchange.status < 500 or loading):
             return
         fields = {"path": exchange.path[:200], "status": exchange.status}
         ms = round(seconds * 1000, 2)

@@ -58,6 +58,7 @@ class RevisionFactory(DjangoModelFactory[Revision]):
     model_sha256 = "0" * 64
     environment_hash = "1" * 64
     python = "3.11"
+    runtime = "version-3.11"
     deployment = factory.LazyFunction(lambda: DeploymentConfiguration().as_dict())
 
 

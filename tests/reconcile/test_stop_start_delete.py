@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from deployments import runtimes
 from deployments.drivers.fake import FakeDriver
+from deployments.instances import instance_spec
 from deployments.models import Operation, Port, Service
 from deployments.routes import compute
 from deployments.services import service_delete, service_restart, service_start, service_stop
@@ -99,3 +101,14 @@ def test_deleting_twice_is_the_same_operation(fake: FakeDriver, turn: Turn) -> N
     first = service_delete(service=service, user=None)
     service.refresh_from_db()
     assert service_delete(service=service, user=None) == first
+
+
+def test_an_upgrade_of_slipway_restarts_nothing(
+    fake: FakeDriver, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = turn(deploying("diabetes"))
+    before = fake.applied("diabetes-1-0")
+    monkeypatch.setattr(runtimes, "version", lambda: "another")
+    service = turn(service, lambda _: True)
+    assert (service.state, fake.applied("diabetes-1-0")) == ("Healthy", before)
+    assert instance_spec(service, service.wanted).runtime_dir.name == "version-3.11"

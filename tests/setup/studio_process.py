@@ -25,7 +25,7 @@ from studio.supervisor.records import MARK, Records
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPERS = {"redis", "tracking", "gateway", "web", "control", "steps", "beat"}
-TIMEOUT = 200  # seconds; a first start on a busy machine
+TIMEOUT = 280  # seconds; a first start on a busy machine
 
 
 def free_ports(count: int) -> list[int]:
