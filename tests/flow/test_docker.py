@@ -129,6 +129,20 @@ def test_a_killed_container_comes_back_once(api: Api, service: str) -> None:
     assert len(containers(api, service)) == 1
 
 
+def test_a_container_killed_in_the_middle_of_its_deploy_comes_back_once(api: Api) -> None:
+    api.deploy("dock-slow", "slow", target="docker")
+    api.step("dock-slow", "Health check", 600)
+    assert eventually(lambda: [one.status for one in containers(api, "dock-slow")] == ["running"])
+    [container] = containers(api, "dock-slow")
+    container.kill("SIGKILL")
+    row = api.healthy("dock-slow")
+    assert len(containers(api, "dock-slow")) == 1
+    operation = api.get(f"/operations/{row['operation']}")
+    assert operation["status"] == "Succeeded"
+    assert "== Build image ==" in api.get(f"/operations/{row['operation']}/log?offset=0")["text"]
+    api.gone("dock-slow", 90)
+
+
 def test_a_removed_container_comes_back_once(api: Api, service: str) -> None:
     [container] = containers(api, service)
     container.remove(force=True)

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.flow.conftest import Hands, TrainedRun
+from tests.browser.harness import Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -150,3 +151,14 @@ def status_of(uri: str, body: dict[str, Any], key: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_mlflows_own_ui_opens_from_a_run(
+    signed_in: Page, trained: dict[str, TrainedRun], watch: Watch
+) -> None:
+    watch.allow(404)  # its assistant, gateway and jobs, which the proxy refuses on purpose
+    run_id = trained["local"].run_id
+    signed_in.goto(f"/runs/{run_id}/")
+    with signed_in.expect_popup() as opened:
+        signed_in.get_by_role("link", name="Open in MLflow").click()
+    expect(opened.value.get_by_text(run_id).first).to_be_visible(timeout=60_000)
