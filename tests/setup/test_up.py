@@ -49,8 +49,9 @@ def test_the_first_start_says_url_user_and_password(started: tuple[Studio, str])
 
 def test_every_process_runs_and_the_pages_and_the_gateway_answer(running: Studio) -> None:
     assert eventually(lambda: set(running.alive()) == HELPERS)
-    assert running.get("/login/")[0] == 200
-    assert running.get("/api/v1/service/nobody/score", port=running.gateway_port)[0] == 404
+    assert eventually(lambda: running.get("/login/")[0] == 200), running.logs()
+    path, port = "/api/v1/service/nobody/score", running.gateway_port
+    assert eventually(lambda: running.get(path, port=port)[0] == 404), running.logs()
 
 
 def test_a_second_up_says_the_url_and_succeeds(running: Studio) -> None:
