@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import httpx
 from django.db import transaction
@@ -222,10 +223,7 @@ def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
     return True
 
 
-def _keep_log(driver: Driver, name: str, path: object) -> None:
-    from pathlib import Path
-
-    kept = Path(str(path))
+def _keep_log(driver: Driver, name: str, kept: Path) -> None:
     if driver.builds_image and not kept.exists():
         text, offset = "", 0
         while len(text) < KEPT_LOG:

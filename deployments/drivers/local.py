@@ -35,6 +35,7 @@ from deployments.drivers.base import (
     Observation,
     Phase,
 )
+from deployments.pythons import service_account
 from deployments.utf8 import decode_whole
 from serving.contract import (
     AUTH_FILE,
@@ -165,7 +166,7 @@ class LocalDriver:
                 timeout=10,
                 check=True,
                 umask=0o077,
-                **self._account(),
+                **service_account(self.user),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise DriverError(f"The service's process could not be started: {error}") from error
@@ -237,14 +238,8 @@ class LocalDriver:
 
     # --- files that the service's own account may read ------------------------------------------
 
-    def _account(self) -> dict[str, Any]:
-        if os.geteuid() != 0:
-            return {}
-        entry = pwd.getpwnam(self.user)
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
     def _own(self, path: Path) -> None:
-        account = self._account()
+        account = service_account(self.user)
         if account:
             os.chown(path, account["user"], account["group"])
 
