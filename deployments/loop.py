@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
 
 from django.conf import settings
 from django.db.models import Min
@@ -29,10 +28,11 @@ def run() -> bool:
     with _slot() as slot:
         if slot is None:
             return False
+        reconcile.leases_release(slot)
         end = time.monotonic() + BUDGET_SECONDS
         while time.monotonic() < end:
             for service_id in reconcile.due():
-                reconcile.step(service_id)
+                reconcile.step(service_id, holder=slot)
                 if time.monotonic() >= end:
                     return True
             wait = _seconds_to_next()
@@ -50,7 +50,8 @@ def _seconds_to_next() -> float | None:
 
 
 @contextmanager
-def _slot() -> Iterator[TextIO | None]:
+def _slot() -> Iterator[str | None]:
+    """The name of a slot that this process alone holds, or None when all are taken."""
     folder = settings.DATA.run
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(SLOTS):
@@ -61,6 +62,6 @@ def _slot() -> Iterator[TextIO | None]:
             stream.close()
             continue
         with stream:
-            yield stream
+            yield f"control-{number}"
         return
     yield None

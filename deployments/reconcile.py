@@ -55,9 +55,22 @@ def due(limit: int = 100) -> list[int]:
     return list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
 
 
-def step(service_id: int) -> bool:
-    """One reconcile step; False when another process holds the service or it is gone."""
-    lease = secrets.token_hex(8)
+def leases_release(holder: str) -> None:
+    """Free what an earlier `holder` of this name held: it was killed in the middle of a step.
+
+    The caller holds the name's lock, so nobody else works under that name now.
+    """
+    left = Service.objects.filter(lease__startswith=f"{holder}:")
+    if left.exists():
+        left.update(lease="", lease_until=timezone.now())
+
+
+def step(service_id: int, holder: str = "") -> bool:
+    """One reconcile step; False when another process holds the service or it is gone.
+
+    `holder` names who steps, at most 15 characters; see `leases_release`.
+    """
+    lease = f"{holder}:{secrets.token_hex(8)}"
     now = timezone.now()
     taken = Service.objects.filter(pk=service_id, lease_until__lte=now).update(
         lease=lease, lease_until=now + timedelta(seconds=LEASE_SECONDS)

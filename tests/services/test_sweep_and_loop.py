@@ -87,7 +87,7 @@ def test_no_more_loops_run_than_there_are_slots(
     deploying("diabetes")
     inside, most, release = [], [0], threading.Event()
 
-    def step(service_id: int) -> bool:
+    def step(service_id: int, holder: str = "") -> bool:
         inside.append(service_id)
         most[0] = max(most[0], len(inside))
         release.wait(10)
@@ -169,6 +169,22 @@ def test_a_lease_that_a_dead_worker_left_runs_out(fake: FakeDriver) -> None:
     Service.objects.update(lease_until=timezone.now())
     assert reconcile.due() == [service.pk]
     assert reconcile.step(service.pk) is True
+
+
+def test_the_next_loop_in_a_killed_loops_slot_takes_over_its_lease_at_once(
+    fake: FakeDriver, data: DataFolder
+) -> None:
+    service = Service.objects.get(operations=deploying("diabetes"))
+    later = timezone.now() + timedelta(seconds=30)
+    Service.objects.update(lease="control-0:dead", lease_until=later)
+    with loop._slot() as slot:  # the killed loop's name: only one process can hold it
+        assert slot == "control-0"
+        loop.run()  # in the other slot: that lease may be alive
+        assert Service.objects.get(pk=service.pk).lease == "control-0:dead"
+    loop.run()
+    row = Service.objects.get(pk=service.pk)
+    assert row.lease == ""
+    assert row.next_check_at > service.next_check_at  # it was stepped
 
 
 def test_an_error_in_one_service_does_not_keep_the_others(
