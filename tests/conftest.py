@@ -11,10 +11,14 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engines import ENGINES, RedisServer, missing, redis_start
+from tests.flow.api import relay as relay
+from tests.flow.api import whole_studio as whole_studio
+from tests.scheduling import TogetherScheduling
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -27,6 +31,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("SLIPWAY_TEST_NO_SKIP") == "1":
             pytest.fail(f"{reason} (SLIPWAY_TEST_NO_SKIP=1)", pytrace=False)
         pytest.skip(reason)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
+    return TogetherScheduling(config, log)
 
 
 @pytest.fixture

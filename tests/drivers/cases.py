@@ -63,7 +63,6 @@ class Case:
     """What the contract suite needs of a driver; see the module."""
 
     driver: Driver
-    asks_engine = True  # an engine outside this process, that can be away
     memory_mb = 64  # what an instance is given
 
     def __init__(self, folder: Path) -> None:
@@ -244,7 +243,6 @@ class LocalCase(Case):
     """Real masters and workers with a model that plays (tests/local_model)."""
 
     driver: LocalDriver
-    asks_engine = False
     memory_mb = 600
 
     def __init__(self, folder: Path, engine: LocalEngine) -> None:

@@ -199,9 +199,10 @@ def test_what_cannot_be_started_says_why_in_state_and_log(case: Case) -> None:
     assert case.driver.logs(spec.name, spec.folder, since=offset) == ("", offset)
 
 
+@pytest.mark.parametrize(
+    "case", ["fake", pytest.param("docker", marks=pytest.mark.docker)], indirect=True
+)
 def test_an_engine_that_is_away_is_told_and_never_taken_for_absent(case: Case) -> None:
-    if not case.asks_engine:
-        pytest.skip("this driver needs no engine")
     away, spec = case.away(), case.spec()
     assert away.check().problems
     for verb in (

@@ -2,99 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from docker.models.containers import Container
 
-from tests.flow.conftest import Api, start
+from tests.flow.api import Api
+from tests.flow.relay import Relay
 from tests.flow.test_many_at_once import ROW
 from tests.setup.studio_process import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.redis, pytest.mark.timeout(900)]
-ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-
-
-class Relay:
-    """Forwards a unix socket to the engine's; closed, the engine is away for those behind it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._listener: socket.socket | None = None
-        self._open: list[socket.socket] = []
-
-    def open(self) -> None:
-        self.path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self.path))
-        listener.listen(64)
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def close(self) -> None:
-        if self._listener is not None:
-            with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-        self.path.unlink(missing_ok=True)
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = listener.accept()
-                there = socket.socket(socket.AF_UNIX)
-                there.connect(ENGINE)
-                self._open += [here, there]
-                for source, sink in ((here, there), (there, here)):
-                    threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture(scope="module")
-def relay() -> Iterator[Relay]:
-    made = Relay(Path(f"/tmp/slipway-relay-{uuid.uuid4().hex[:8]}.sock"))
-    made.open()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def api(relay: Relay) -> Iterator[Api]:
-    made = start(DOCKER_HOST=f"unix://{relay.path}")
-    try:
-        yield made
-    finally:
-        with suppress(Exception):
-            made.gone("dock")
-        made.studio.close()
-
-
-@pytest.fixture(scope="module")
-def service(api: Api) -> str:
-    api.deploy(
+def service(whole_studio: Api) -> Iterator[str]:
+    whole_studio.deploy(
         "dock",
         target="docker",
         deployment={"containerResourceRequirements": {"cpu": 0.5, "memoryInGB": 0.75}},
     )
-    api.healthy("dock", 600)
-    return "dock"
+    whole_studio.healthy("dock", 600)
+    yield "dock"
+    whole_studio.gone("dock")
 
 
 def containers(api: Api, service: str) -> list[Container]:

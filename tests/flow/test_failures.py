@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.flow.conftest import Api
+from tests.flow.api import Api
 from tests.flow.processes import replica_processes
 from tests.setup.studio_process import eventually
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.flow.conftest import Api, start
+from tests.flow.api import Api
 from tests.flow.processes import masters
 from tests.setup.studio_process import eventually
 
@@ -16,15 +16,12 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    """A studio of its own: these tests hurt it."""
-    made = start()
-    try:
-        made.deploy("warm-up")  # the shared environment is built once, here
-        made.healthy("warm-up")
-        yield made
-    finally:
-        made.studio.close()
+def warm(whole_studio: Api) -> Iterator[str]:
+    """A service that is Healthy before anything is killed; its environment is there for others."""
+    whole_studio.deploy("warm-up")
+    whole_studio.healthy("warm-up")
+    yield "warm-up"
+    whole_studio.gone("warm-up")
 
 
 def survived(api: Api, name: str) -> None:
@@ -54,8 +51,14 @@ def kill_tree(process: psutil.Process) -> None:
         member.kill()
 
 
-@pytest.mark.parametrize("victim", ["web", "redis", "control", "beat", "gateway", "tracking"])
-def test_a_deploy_survives_the_death_of(api: Api, victim: str) -> None:
+@pytest.mark.parametrize(
+    "victim",
+    [
+        *("web", "redis", "control"),
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("beat", "gateway", "tracking")),
+    ],
+)
+def test_a_deploy_survives_the_death_of(api: Api, warm: str, victim: str) -> None:
     name = f"kill-{victim}"
     api.deploy(name, "slow")
     api.step(name, "Health check")
@@ -72,15 +75,15 @@ def test_a_deploy_survives_the_death_of_the_worker_that_builds(api: Api) -> None
     api.gone("kill-steps")
 
 
-def test_a_killed_replica_comes_back_once(api: Api) -> None:
+def test_a_killed_replica_comes_back_once(api: Api, warm: str) -> None:
     """Before it was ready a killed process is a failed deploy; afterwards it is brought back."""
     services = api.studio.data.services
-    [master] = masters(services, "warm-up")
+    [master] = masters(services, warm)
     kill_tree(master)
     assert eventually(
-        lambda: [other.pid for other in masters(services, "warm-up")] not in ([], [master.pid])
+        lambda: [other.pid for other in masters(services, warm)] not in ([], [master.pid])
     )
-    survived(api, "warm-up")
+    survived(api, warm)
 
 
 def test_a_replica_killed_while_it_starts_is_started_again(api: Api) -> None:
@@ -93,7 +96,7 @@ def test_a_replica_killed_while_it_starts_is_started_again(api: Api) -> None:
     api.gone("kill-replica")
 
 
-def test_a_deploy_survives_the_death_of_the_whole_studio(api: Api) -> None:
+def test_a_deploy_survives_the_death_of_the_whole_studio(api: Api, warm: str) -> None:
     api.deploy("kill-all", "slow")
     api.step("kill-all", "Health check")
     for name in ("supervisor", "control", "steps", "web", "redis", "beat", "gateway", "tracking"):
@@ -106,4 +109,5 @@ def test_a_deploy_survives_the_death_of_the_whole_studio(api: Api) -> None:
     assert api.studio.get("/login/") == (0, "")
     api.studio.up()
     survived(api, "kill-all")
-    survived(api, "warm-up")
+    api.gone("kill-all")
+    survived(api, warm)

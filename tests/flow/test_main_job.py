@@ -7,7 +7,7 @@ import subprocess
 import httpx
 import pytest
 
-from tests.flow.conftest import Api
+from tests.flow.api import Api
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 ROW = [[59, 2, 32.1, 101, 157, 93.2, 38, 4, 4.8598, 87]]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.flow.conftest import Api
+from tests.flow.api import Api
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.flow.conftest import Api, start
+from tests.flow.api import Api, start
 from tests.flow.test_many_at_once import ROW
 from tests.setup.studio_process import eventually, free_ports
 

@@ -41,7 +41,7 @@ class Hungry(mlflow.pyfunc.PythonModel):
 
 class Slow(mlflow.pyfunc.PythonModel):
     def load_context(self, context: Any) -> None:
-        time.sleep(6)
+        time.sleep(4)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         return model_input["bmi"] * 2

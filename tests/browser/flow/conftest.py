@@ -6,19 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from deployments.drivers.docker_layout import NODE_LABEL
-from tests.engines import missing
+from tests.flow.api import PASSWORD, Api
 from tests.setup.studio_process import Studio
 
-PASSWORD = "a-password-of-the-tests"
 TRAIN = Path(__file__).with_name("train.py")
 
 
@@ -31,38 +27,20 @@ class TrainedRun:
 
 
 @pytest.fixture(scope="session")
-def studio(base_image: str) -> Iterator[Studio]:
-    studio = Studio.make(SLIPWAY_ADMIN_PASSWORD=PASSWORD, SLIPWAY_BASE_IMAGE=base_image)
-    try:
-        studio.up()
-        yield studio
-    finally:
-        node = studio.data.node_id
-        studio.close()
-        containers_remove(node)
-
-
-def containers_remove(node: str) -> None:
-    """What a failed test left behind: containers outlive their studio on purpose."""
-    if missing("docker"):
-        return
-    client = docker.from_env()
-    for container in client.containers.list(all=True, filters={"label": f"{NODE_LABEL}={node}"}):
-        container.remove(force=True)
+def studio(whole_studio: Api) -> Studio:
+    """The one studio of the tests that leave it running."""
+    return whole_studio.studio
 
 
 @pytest.fixture(scope="session")
-def trained(studio: Studio) -> dict[str, TrainedRun]:
+def trained(studio: Studio, whole_studio: Api) -> dict[str, TrainedRun]:
     """One run for each target, logged through the studio's own MLflow address."""
-    made = studio.manage("token", "create", "admin", "--name", "training")
-    assert made.returncode == 0, made.stderr
-    token = made.stdout.strip().splitlines()[-1].split()[-1]
     done = subprocess.run(
         [sys.executable, str(TRAIN), "2"],
         env={
             **os.environ,
             "MLFLOW_TRACKING_URI": f"{studio.url}/mlflow",
-            "MLFLOW_TRACKING_TOKEN": token,
+            "MLFLOW_TRACKING_TOKEN": whole_studio.token,
         },
         cwd=studio.root,
         capture_output=True,
