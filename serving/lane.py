@@ -22,7 +22,7 @@ DIRECT_BYTES = 1024 * 1024  # largest body of the direct lane
 LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down
 UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 # What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
-ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "url", "headers", "loop"}
+ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
 ATTRIBUTES |= {"expect_100_continue", "server_state"}
 METHODS = ("on_message_begin", "on_headers_complete", "on_response_complete", "shutdown")
 
