@@ -1,39 +1,30 @@
-"""The HTTP side of a worker: routes, and around them request ids, keys, counting and logging."""
+"""The HTTP side of a worker: routes, and around them ids, keys, counting and logging."""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import swagger
-from serving.auth import CLIENT
-from serving.contract import (
-    HEALTH_PATH,
-    INVOCATIONS_PATH,
-    MAX_REQUEST_ID,
-    OPEN_PATHS,
-    REQUEST_ID_HEADER,
-    SCORE_PATH,
-)
-from serving.errors import ServingError, error_body
+from serving.calls import CANCELLED, DOCS_PATH, METRICS_PATH, Call
+from serving.contract import HEALTH_PATH, INVOCATIONS_PATH, REQUEST_ID_HEADER, SCORE_PATH
+from serving.direct import v2_infer_paths
+from serving.errors import ServingError
 from serving.limits import read_body
 from serving.logs import request_id
+from serving.pages import DOCS_PAGE
+from serving.scoring import INVOCATIONS, SCORE, V2, ScoreRequest
 from serving.service import Service
 
-log = logging.getLogger("serving.requests")
+log = logging.getLogger("serving.app")
 
 JSON = "application/json"
-METRICS_PATH = "/metrics"
-QUIET_PATHS = OPEN_PATHS | {METRICS_PATH}  # asked all day long: not a log line each
 
 
 class Routes:
@@ -44,16 +35,25 @@ class Routes:
 
     def app(self) -> Router:
         """Return the router of all routes, without what `Front` does around it."""
+        infer = v2_infer_paths(self.service)
         routes = [
             Route("/", self.root),
             Route("/ping", self.health),
             Route(HEALTH_PATH, self.health),
             Route("/version", self.version),
-            Route(SCORE_PATH, self.score, methods=["POST"]),
-            Route(INVOCATIONS_PATH, self.score, methods=["POST"]),
+            *(Route(path, self.score, methods=["POST"]) for path in (SCORE_PATH, INVOCATIONS_PATH)),
             Route("/swagger.json", self.swagger),
+            Route(DOCS_PATH, self.docs),
             Route(METRICS_PATH, self.metrics),
+            Route("/v2", self.v2_server),
+            Route("/v2/health/live", self.v2_live),
+            Route("/v2/health/ready", self.v2_ready),
         ]
+        for path in infer:
+            model = path.rpartition("/")[0]
+            routes.append(Route(path, self.score, methods=["POST"]))
+            routes.append(Route(model, self.v2_model))
+            routes.append(Route(f"{model}/ready", self.v2_ready))
         return Router(routes, redirect_slashes=False)
 
     async def root(self, request: Request) -> Response:
@@ -62,7 +62,7 @@ class Routes:
 
     async def health(self, request: Request) -> Response:
         """200 when the model is loaded, 503 before; JSON with the digest for who asks for JSON."""
-        ready = self.service.model is not None
+        ready = self.service.servable is not None
         document: dict[str, object] = {"state": "ready" if ready else "loading"}
         if ready and JSON not in request.headers.get("accept", ""):
             return Response("\n", media_type=JSON)
@@ -84,26 +84,55 @@ class Routes:
 
     async def score(self, request: Request) -> Response:
         """Score the body in whatever dialect it is."""
-        headers = request.headers
-        encoding = headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            raise ServingError(415, f"Content-Encoding {encoding!r} is not supported.")
-        limit = self.service.config["max_body_bytes"]
-        body = await read_body(request.stream(), headers.get("content-length"), limit)
-        wrap = request.url.path == INVOCATIONS_PATH
-        answer = await self.service.score(body, headers.get("content-type"), wrap=wrap)
-        return Response(answer, media_type=JSON)
+        call: Call = request.scope["call"]
+        declared = request.headers.get("content-length")
+        call.check_body(0)
+        body = await read_body(request.stream(), declared, self.service.config["max_body_bytes"])
+        dialect = _dialect(request.url.path)
+        kind = request.headers.get("content-type")
+        scored = ScoreRequest(body, kind, dialect, call.identity)
+        answer = await self.service.batcher.score(scored)
+        headers = dict(answer.headers)
+        return Response(answer.body, answer.status, headers, media_type=answer.content_type)
 
     async def swagger(self, request: Request) -> Response:
         """The OpenAPI document of this service."""
-        if self.service.model is None:
-            raise ServingError(503, "The model is still loading; try again.", {"retry-after": "2"})
-        found = swagger.document(self.service.config, self.service.model)
-        return Response(json.dumps(found), media_type=JSON)
+        return _json(self.service.loaded().swagger())
+
+    async def docs(self, request: Request) -> Response:
+        """A page that shows the OpenAPI document."""
+        return Response(DOCS_PAGE, media_type="text/html")
 
     async def metrics(self, request: Request) -> Response:
         """Counters of all workers for Prometheus."""
         return Response(self.service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def v2_server(self, request: Request) -> Response:
+        """The server's metadata of the Open Inference Protocol."""
+        return _json({"name": "slipway", "version": "1", "extensions": []})
+
+    async def v2_live(self, request: Request) -> Response:
+        """The server runs."""
+        return _json({"live": True})
+
+    async def v2_ready(self, request: Request) -> Response:
+        """The model is loaded, else 503."""
+        self.service.loaded()
+        return _json({"ready": True, "name": self.service.config["model_name"]})
+
+    async def v2_model(self, request: Request) -> Response:
+        """The model's metadata: its inputs and outputs."""
+        return _json(self.service.loaded().v2_metadata())
+
+
+def _json(document: object) -> Response:
+    return Response(json.dumps(document), media_type=JSON)
+
+
+def _dialect(path: str) -> str:
+    if path == SCORE_PATH:
+        return SCORE
+    return INVOCATIONS if path == INVOCATIONS_PATH else V2
 
 
 def _of_router(error: HTTPException) -> ServingError:
@@ -124,77 +153,50 @@ class Front:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID_HEADER, "")
-        identity = given if 0 < len(given) <= MAX_REQUEST_ID else str(uuid.uuid4())
-        request_id.set(identity)
-        exchange = _Exchange(scope["path"], identity, send)
+        fields = dict(reversed(scope["headers"]))  # of one given twice, the first
+        call = Call(self.service, scope["method"], scope["path"], fields)
+        request_id.set(call.identity)
+        reply = _Reply(call, send)
         try:
-            _check_identity(given)
-            self._authenticate(scope["path"], headers, exchange)
+            call.admit()
             # With an "app" in its scope, Starlette's router raises instead of answering in text.
-            await self.app({**scope, "app": self}, receive, exchange.send)
+            await self.app({**scope, "app": self, "call": call}, receive, reply.send)
         except ServingError as error:
-            await exchange.refuse(error, scope, receive)
+            await reply.refuse(error, scope, receive)
         except HTTPException as error:
-            await exchange.refuse(_of_router(error), scope, receive)
+            await reply.refuse(_of_router(error), scope, receive)
         except ClientDisconnect:
-            exchange.status = 499
+            reply.status = CANCELLED
         except Exception:
             log.exception("unexpected error")
             text = "An unexpected internal error occurred. Check the logs for more info."
-            await exchange.refuse(ServingError(500, text), scope, receive)
+            await reply.refuse(ServingError(500, text), scope, receive)
         finally:
-            self._note(exchange)
-
-    def _authenticate(self, path: str, headers: Headers, exchange: _Exchange) -> None:
-        keys = self.service.keys
-        if path in OPEN_PATHS:
-            exchange.caller = "health"
-            return
-        exchange.caller = CLIENT
-        exchange.caller = keys.caller(headers, always=path == METRICS_PATH)
-
-    def _note(self, exchange: _Exchange) -> None:
-        seconds = time.perf_counter() - exchange.started
-        self.service.metrics.count(exchange.caller, exchange.status, seconds)
-        loading = exchange.path in OPEN_PATHS and exchange.status == 503
-        if exchange.path in QUIET_PATHS and (exchange.status < 500 or loading):
-            return
-        fields = {"path": exchange.path[:200], "status": exchange.status}
-        ms = round(seconds * 1000, 2)
-        log.info("request", extra={**fields, "ms": ms, "caller": exchange.caller})
+            call.finish(reply.status)
 
 
-def _check_identity(given: str) -> None:
-    if len(given) > MAX_REQUEST_ID:
-        raise ServingError(431, f"{REQUEST_ID_HEADER} must not exceed {MAX_REQUEST_ID} characters")
+class _Reply:
+    """The answer to one call on its way out."""
 
-
-class _Exchange:
-    """One request on its way: what was answered, by whom asked, and when it began."""
-
-    def __init__(self, path: str, identity: str, send: Send) -> None:
-        self.path, self.identity, self._send = path, identity, send
-        self.started = time.perf_counter()
+    def __init__(self, call: Call, send: Send) -> None:
+        self._call, self._send = call, send
         self.status = 0  # 0: nothing sent yet
-        self.caller = CLIENT
 
     async def send(self, message: Message) -> None:
         """Pass a message on, with the request id on the answer's head."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self.identity
+            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._call.identity
         await self._send(message)
 
     async def refuse(self, error: ServingError, scope: Scope, receive: Receive) -> None:
         """Answer with the error, unless an answer already began."""
         if self.status:
             return
-        mlflow = error.mlflow or self.path == INVOCATIONS_PATH
-        body = error_body(error.status, error.message, mlflow=mlflow)
-        answer = Response(body, error.status, error.headers, media_type=JSON)
-        await answer(scope, receive, self.send)
+        answer = self._call.refusal(error)
+        headers = dict(answer.headers)
+        response = Response(answer.body, answer.status, headers, media_type=answer.content_type)
+        await response(scope, receive, self.send)
 
 
 def build(service: Service) -> ASGIApp:

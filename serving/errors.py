@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from serving.contract import INVOCATIONS_PATH, V2_PREFIX
+
 ERROR_CODES = {
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
@@ -32,11 +34,17 @@ def bad_input(message: str) -> ServingError:
     return ServingError(400, message)
 
 
-def error_body(status: int, message: str, *, mlflow: bool) -> bytes:
-    """Return the JSON body: {error_code, message} for MLflow's dialect, else {message}."""
-    document = {"message": message}
-    if mlflow:
-        document = {"error_code": ERROR_CODES.get(status, "BAD_REQUEST"), "message": message}
+def error_body(error: ServingError, path: str) -> bytes:
+    """Return the JSON body of an error in the shape of the dialect that the path or body spoke.
+
+    MLflow {error_code, message}, Open Inference Protocol {error}, else Azure's {message}.
+    """
+    document = {"message": error.message}
+    if path.startswith(V2_PREFIX):
+        document = {"error": error.message}
+    elif error.mlflow or path == INVOCATIONS_PATH:
+        code = ERROR_CODES.get(error.status, "BAD_REQUEST")
+        document = {"error_code": code, "message": error.message}
     return json.dumps(document).encode("ascii")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,95 +18,141 @@ from serving.files import read_json, write_json
 from serving.memory import MB
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
-Labels = tuple[str, str]  # (caller, code)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # requests scored together
+ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class Histogram:
+    """Counts of values by bucket, and their sum."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)  # the last: above every bound
+        self.sum = 0.0
+
+    def note(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect.bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Add the counts of another; raises ValueError for one of other buckets."""
+        if len(counts) != len(self.counts):
+            raise ValueError("a histogram of other buckets")
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, counts)]  # noqa: B905
+        self.sum += total
+
+    def lines(self, name: str, labels: str) -> Iterator[str]:
+        """Return its samples in Prometheus' text format; `labels` is `a="b",` or empty."""
+        bounds = [*map(str, self.bounds), "+Inf"]
+        for bound, n in zip(bounds, itertools.accumulate(self.counts)):  # noqa: B905
+            yield f'{name}_bucket{{{labels}le="{bound}"}} {n}'
+        yield f"{name}_sum{{{labels.rstrip(',')}}} {self.sum:.6f}"
+        yield f"{name}_count{{{labels.rstrip(',')}}} {sum(self.counts)}"
 
 
 class Metrics:
-    """Requests by caller and status code, and their latency by caller."""
+    """Requests by caller and status code, their latency by caller, batches and queue.
 
-    def __init__(self, folder: Path, index: int) -> None:
+    Args:
+        model: name and version, labels of every sample.
+        queue_length: asked for the requests that wait now.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        index: int,
+        model: tuple[str, str] = ("", ""),
+        queue_length: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.folder = folder
         self.path = folder / f"metrics-{index}.json"
-        self.requests: Counter[Labels] = Counter()
-        self.buckets: Counter[tuple[str, int]] = Counter()  # (caller, place in BUCKETS)
-        self.seconds: Counter[str] = Counter()
-        self._dirty = False
+        self.requests: Counter[tuple[str, int]] = Counter()  # (caller, code)
+        self.latency: dict[str, Histogram] = {}  # by caller
+        self.batches = Histogram(SIZES)
+        self._model, self._queue_length = model, queue_length
+        self._queued = 0  # in the workers that were read from their files
+        self._saved: object = None
         self._add(self.path)
+        self._queued = 0  # of an earlier worker, whose queue went with it
 
     def count(self, caller: str, code: int, seconds: float) -> None:
         """Count one answered request."""
-        self.requests[caller, str(code)] += 1
-        self.buckets[caller, bisect.bisect_left(BUCKETS, seconds)] += 1
-        self.seconds[caller] += seconds  # type: ignore[assignment]  # a Counter of floats
-        self._dirty = True
+        self.requests[caller, code] += 1
+        histogram = self.latency.get(caller)
+        if histogram is None:
+            histogram = self.latency[caller] = Histogram(BUCKETS)
+        histogram.note(seconds)
 
     def save(self) -> None:
         """Write the counters if they changed."""
-        if not self._dirty:
-            return
-        self._dirty = False
-        write_json(
-            self.path,
-            {
-                "requests": [[*labels, n] for labels, n in self.requests.items()],
-                "buckets": [[*place, n] for place, n in self.buckets.items()],
-                "seconds": list(self.seconds.items()),
-            },
-        )
+        document = self._document()
+        if document != self._saved:
+            write_json(self.path, document)
+            self._saved = document
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "requests": [[caller, code, n] for (caller, code), n in self.requests.items()],
+            "latency": [[caller, h.counts.copy(), h.sum] for caller, h in self.latency.items()],
+            "batches": [self.batches.counts.copy(), self.batches.sum],
+            "queue": self._queue_length(),
+        }
 
     def _add(self, path: Path) -> None:
         try:
-            saved: Any = read_json(path)
-            for caller, code, n in saved["requests"]:
-                self.requests[caller, code] += n
-            for caller, place, n in saved["buckets"]:
-                self.buckets[caller, place] += n
-            for caller, seconds in saved["seconds"]:
-                self.seconds[caller] += seconds
+            self._take_in(read_json(path))
         except (OSError, ValueError, KeyError, TypeError):
             return  # absent at first start; after a damaged disk, counting starts again
 
+    def _take_in(self, saved: dict[str, Any]) -> None:
+        for caller, code, n in saved["requests"]:
+            self.requests[caller, code] += n
+        for caller, counts, total in saved["latency"]:
+            self.latency.setdefault(caller, Histogram(BUCKETS)).add(counts, total)
+        self.batches.add(*saved["batches"])
+        self._queued += saved["queue"]
+
     def text(self) -> str:
         """Return the whole replica's counters in Prometheus' text format 0.0.4."""
-        total = Metrics(self.folder, -1)
-        total.requests.update(self.requests)
-        total.buckets.update(self.buckets)
-        total.seconds.update(self.seconds)
+        total = Metrics(self.folder, -1, self._model)
+        total._take_in(self._document())
         for path in self.folder.glob("metrics-*.json"):
             if path != self.path:
                 total._add(path)
-        return "\n".join([*total._requests(), *total._latency(), *_of_record(self.folder)]) + "\n"
+        name, version = (text.translate(ESCAPES) for text in self._model)
+        labels = f'model="{name}",version="{version}",'
+        return "\n".join([*total._lines(labels), *_of_record(self.folder, labels)]) + "\n"
 
-    def _requests(self) -> list[str]:
-        lines = ["# TYPE slipway_requests_total counter"]
+    def _lines(self, labels: str) -> Iterator[str]:
+        yield "# TYPE slipway_requests_total counter"
         for (caller, code), n in sorted(self.requests.items()):
-            lines.append(f'slipway_requests_total{{caller="{caller}",code="{code}"}} {n}')
-        return lines
-
-    def _latency(self) -> list[str]:
-        name = "slipway_request_seconds"
-        lines = [f"# TYPE {name} histogram"]
-        bounds = [*map(str, BUCKETS), "+Inf"]
-        for caller in sorted(self.seconds):
-            counts = [self.buckets[caller, place] for place in range(len(bounds))]
-            for bound, n in zip(bounds, itertools.accumulate(counts), strict=True):
-                lines.append(f'{name}_bucket{{caller="{caller}",le="{bound}"}} {n}')
-            lines.append(f'{name}_sum{{caller="{caller}"}} {self.seconds[caller]:.6f}')
-            lines.append(f'{name}_count{{caller="{caller}"}} {sum(counts)}')
-        return lines
+            given = f'caller="{caller}",code="{code}",{labels.rstrip(",")}'
+            yield f"slipway_requests_total{{{given}}} {n}"
+        yield "# TYPE slipway_request_seconds histogram"
+        for caller, histogram in sorted(self.latency.items()):
+            yield from histogram.lines("slipway_request_seconds", f'caller="{caller}",{labels}')
+        yield "# TYPE slipway_batch_requests histogram"
+        yield from self.batches.lines("slipway_batch_requests", labels)
+        yield "# TYPE slipway_queue_requests gauge"
+        yield f"slipway_queue_requests{{{labels.rstrip(',')}}} {self._queued}"
 
 
-def _of_record(folder: Path) -> list[str]:
+def _of_record(folder: Path, labels: str) -> list[str]:
     try:
         record = read_json(folder / RECORD_FILE)
     except (OSError, ValueError):
         return []
+    given = f"{{{labels.rstrip(',')}}}"
     lines = ["# TYPE slipway_worker_restarts_total counter"]
-    lines.append(f"slipway_worker_restarts_total {record['restarts']}")
+    lines.append(f"slipway_worker_restarts_total{given} {record['restarts']}")
     if record["memory_mb"] is not None:
         lines.append("# TYPE slipway_memory_bytes gauge")
-        lines.append(f"slipway_memory_bytes {round(record['memory_mb'] * MB)}")
+        lines.append(f"slipway_memory_bytes{given} {round(record['memory_mb'] * MB)}")
     if record["load_seconds"] is not None:
         lines.append("# TYPE slipway_model_load_seconds gauge")
-        lines.append(f"slipway_model_load_seconds {record['load_seconds']:.3f}")
+        lines.append(f"slipway_model_load_seconds{given} {record['load_seconds']:.3f}")
     return lines

@@ -1,25 +1,22 @@
-"""What one worker serves: its model, its one model thread, its queue and its limits."""
+"""What one worker serves: its model, its queue, its keys and its counters."""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from serving.auth import Keys
+from serving.batch import Batcher
 from serving.contract import ReplicaConfig
 from serving.errors import ServingError
-from serving.limits import Gate
+from serving.logs import AccessLog
 from serving.metrics import Metrics
-from serving.model import Model
+from serving.scoring import INVOCATIONS, Answer, Outcome, ScoreRequest, Servable
 
 log = logging.getLogger("serving.service")
-
-STUCK_SECONDS = 10.0  # beyond the scoring timeout, before a worker with a hanging call is replaced
 
 
 class Service:
@@ -30,74 +27,84 @@ class Service:
     ) -> None:
         self.config = config
         self.keys = Keys(folder)
-        self.metrics = Metrics(folder, index)
-        self.model: Model | None = None
+        self.batcher = Batcher(config, on_stuck, self._note_batch)
+        model = (config["model_name"], config["model_version"])
+        self.metrics = Metrics(folder, index, model, self.batcher.queue_length)
+        self.access_log = AccessLog() if config.get("access_log", True) else None
+        self.tracer = _tracer(config)
         self.load_seconds: float | None = None
-        self._gate = Gate(config["max_concurrent"])
-        # Loading and predicting share one thread: many libraries ask for that, and the event loop
-        # stays free for health and for the neighbours.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._loaded = asyncio.Event()
-        self._on_stuck = on_stuck
+
+    @property
+    def servable(self) -> Servable | None:
+        """The loaded model, or None before."""
+        return self.batcher.servable
+
+    def loaded(self) -> Servable:
+        """Return the loaded model; raises ServingError 503 before there is one."""
+        if self.servable is None:
+            raise ServingError(503, "The model is still loading; try again.", {"retry-after": "2"})
+        return self.servable
 
     async def load(self) -> None:
         """Load the model in the model thread; raises what its code raises."""
         started = time.perf_counter()
-        folder, verbose = Path(self.config["model_dir"]), self.config["verbose_errors"]
-        loading = self._thread.submit(_guard, lambda: Model.load(folder, verbose_errors=verbose))
-        self.model = await asyncio.wrap_future(loading)
+        await self.batcher.load(lambda: load(self.config))
         self.load_seconds = time.perf_counter() - started
-        self._loaded.set()
 
-    async def score(self, body: bytes, content_type: str | None, *, wrap: bool) -> bytes:
-        """Return the JSON answer for a body.
+    def close(self) -> None:
+        """Write what is still to be written: counters, log lines and traces."""
+        self.metrics.save()
+        if self.access_log is not None:
+            self.access_log.flush()
+        if self.tracer is not None:
+            self.tracer.close()
 
-        Raises ServingError: 400, 415, 500 from the model, 503 when no slot was free in
-        max_queue_wait_ms, 504 when the model took longer than scoring_timeout_ms.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.config["max_queue_wait_ms"] / 1000
-        model = await self._wait_for_model(deadline - loop.time())
-        if not await self._gate.enter(deadline - loop.time()):
-            text = "Too many requests for this service (overloaded); try again."
-            raise ServingError(503, text, {"retry-after": "1"})
-        context = contextvars.copy_context()
-        call = self._thread.submit(context.run, model.answer, body, content_type, wrap=wrap)
-        call.add_done_callback(lambda _: loop.call_soon_threadsafe(self._gate.leave))
-        return await self._await_call(call)
-
-    async def _wait_for_model(self, seconds: float) -> Model:
-        if self.model is None:
-            try:
-                await asyncio.wait_for(self._loaded.wait(), max(0.0, seconds))
-            except asyncio.TimeoutError:  # noqa: UP041  # another class before Python 3.11
-                text = "The model is still loading; try again."
-                raise ServingError(503, text, {"retry-after": "2"}) from None
-        assert self.model is not None
-        return self.model
-
-    async def _await_call(self, call: Future[bytes]) -> bytes:
-        limit = self.config["scoring_timeout_ms"]
-        answer = asyncio.wrap_future(call)
-        done, _ = await asyncio.wait({answer}, timeout=limit / 1000)
-        if done:
-            return answer.result()
-        if not call.cancel():  # it runs, and Python cannot interrupt it
-            asyncio.get_running_loop().call_later(STUCK_SECONDS, self._check_stuck, call)
-        answer.add_done_callback(lambda late: late.cancelled() or late.exception())
-        raise ServingError(504, f"Scoring timeout after {limit} ms.")
-
-    def _check_stuck(self, call: Future[bytes]) -> None:
-        if not call.done():
-            seconds = self.config["scoring_timeout_ms"] / 1000 + STUCK_SECONDS
-            self._on_stuck(f"a scoring call did not return within {seconds:g} s")
+    def _note_batch(self, size: int) -> None:
+        self.metrics.batches.note(size)
 
 
-def _guard(load: Callable[[], Model]) -> Model:
-    """Turn SystemExit and its kind, which a thread pool would let pass oddly, into an error."""
-    try:
-        return load()
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"the model's code raised {type(error).__name__}: {error}") from error
+def _tracer(config: ReplicaConfig) -> Any:
+    if not config.get("trace_endpoint"):
+        return None
+    from serving.traces import Tracer
+
+    return Tracer(config)
+
+
+def load(config: ReplicaConfig) -> Servable:
+    """Load the model with the loader that its configuration names."""
+    return PlainModel(config)
+
+
+class PlainModel:
+    """MLflow's pyfunc model as a Servable."""
+
+    def __init__(self, config: ReplicaConfig) -> None:
+        from serving.model import Model
+
+        self._config = config
+        folder = Path(config["model_dir"])
+        self._model = Model.load(folder, verbose_errors=config["verbose_errors"])
+        self.batches = False
+
+    def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
+        """Score each request."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: ScoreRequest) -> Outcome:
+        wrap = request.dialect == INVOCATIONS
+        try:
+            return Answer(self._model.answer(request.body, request.content_type, wrap=wrap))
+        except ServingError as error:
+            return error
+
+    def v2_metadata(self) -> dict[str, Any]:
+        """Return the model's name and version."""
+        config = self._config
+        return {"name": config["model_name"], "versions": [config["model_version"]]}
+
+    def swagger(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the service."""
+        from serving import swagger
+
+        return swagger.document(self._config, self._model)

@@ -17,14 +17,16 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvicorn
 
-from serving import contract, logs
+from serving import contract, lane, logs
 from serving.app import build
 from serving.contract import ReplicaConfig
+from serving.direct import DirectScoring
 from serving.errors import plain_reason
 from serving.files import read_json
 from serving.service import Service
@@ -51,18 +53,32 @@ def run_worker(folder: Path, index: int, fds: WorkerFds, *, master: int, late: b
     for descriptor in fds:
         os.set_inheritable(descriptor, False)
     logs.setup()
+    logs.tag_prints()
     reporter = Reporter(fds.report)
     code = contract.EXIT_OK
     try:
         config: ReplicaConfig = read_json(folder / contract.CONFIG_FILE)
         listener = socket.socket(fileno=fds.socket)
-        asyncio.run(_serve(folder, config, index, listener, reporter, late=late))
+        _run(_serve(folder, config, index, listener, reporter, late=late))
     except BaseException as error:
         log.exception("the worker ends")
         reporter.send(failure=plain_reason(error))
         code = contract.EXIT_LOAD_FAILED
     _leave(code)
     return code
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one: not on Windows, nor where a model brings a broken one."""
+    try:
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    except ImportError:
+        log.warning("without uvloop, this service is slower than it could be")
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(main)
 
 
 def _leave(code: int) -> None:
@@ -112,7 +128,7 @@ async def _serve(
     def on_stuck(message: str) -> None:
         log.error("%s; this worker is replaced", message)
         reporter.send(failure=message)
-        service.metrics.save()
+        service.close()
         _leave(1)
 
     service = Service(folder, config, index, on_stuck)
@@ -126,7 +142,7 @@ async def _serve(
         await asyncio.wait({loading})
     await server.serve(sockets=[listener])
     upkeep.cancel()
-    service.metrics.save()
+    service.close()
     if loading.done():
         loading.result()
 
@@ -134,7 +150,7 @@ async def _serve(
 def _settings(service: Service, config: ReplicaConfig) -> uvicorn.Config:
     return uvicorn.Config(
         build(service),
-        http="httptools",
+        http=lane.protocol(None if config["loader"] == "script" else DirectScoring(service)),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import threading
@@ -42,7 +43,7 @@ def test_a_killed_worker_is_restarted_and_no_request_is_refused(
     wait_until(lambda: service.record()["message"] == "", "the message is over", 5)
     assert killed not in service.worker_pids()
     metrics = service.get("/metrics").text
-    assert "slipway_worker_restarts_total 1" in metrics
+    assert re.search(r"^slipway_worker_restarts_total{.*} 1$", metrics, re.MULTILINE)
 
 
 def test_requests_wait_for_the_only_worker_to_come_back(scripted: Replica) -> None:

@@ -164,19 +164,24 @@ def test_each_request_has_its_log_line(quiet: Replica) -> None:
     assert line["time"].endswith("Z")
 
 
-def test_what_the_model_prints_and_warns_is_kept_as_lines(quiet: Replica) -> None:
-    quiet.post("/score", act("raise"))
-    quiet.post("/score", act("warn"))
+def test_what_the_model_prints_and_warns_carries_the_requests_id(quiet: Replica) -> None:
+    quiet.post("/score", act("raise"), x_request_id="prints")
+    quiet.post("/score", act("warn"), x_request_id="warns")
 
-    assert "the model is about to raise" in quiet.log().splitlines()
-    assert "the model warns" in quiet.log()
+    lines = {line["message"]: line for line in quiet.log_lines() if "stream" in line}
+    assert lines["the model is about to raise"]["request_id"] == "prints"
+    assert lines["the model is about to raise"]["stream"] == "stdout"
+    warned = next(line for message, line in lines.items() if "the model warns" in message)
+    assert (warned["request_id"], warned["stream"]) == ("warns", "stderr")
+    assert "scripted model loads" in quiet.log().splitlines()
 
 
 def test_metrics_count_by_code_and_measure_latency(diabetes: Replica) -> None:
     diabetes.post("/score", {"data": [[0.1] * 10]})
     text = diabetes.get("/metrics").text
 
-    assert 'slipway_requests_total{caller="client",code="200"}' in text
-    assert 'slipway_request_seconds_bucket{caller="client",le="+Inf"}' in text
-    assert "slipway_memory_bytes " in text
-    assert "slipway_model_load_seconds " in text
+    assert 'slipway_requests_total{caller="client",code="200",model="diabetes",version="7"}' in text
+    labels = 'model="diabetes",version="7"'
+    assert f'slipway_request_seconds_bucket{{caller="client",{labels},le="+Inf"}}' in text
+    assert f"slipway_memory_bytes{{{labels}}} " in text
+    assert f"slipway_model_load_seconds{{{labels}}} " in text

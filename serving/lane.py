@@ -1,0 +1,237 @@
+"""A direct lane through uvicorn: no ASGI cycle and no task for the small requests that come most.
+
+`Lane` is uvicorn's HTTP protocol. A plain POST with a body of known, small length that its handler
+takes is handed over whole, and answered with one write. Everything else, and everything unusual,
+goes on to uvicorn's own ASGI cycle: pipelined requests, HTTP/1.0, `Expect`, chunked bodies,
+upgrades, headers given twice, and clients that do not read their answers.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = logging.getLogger("serving.lane")
+
+DIRECT_BYTES = 1024 * 1024  # largest body of the direct lane
+LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down
+UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+# What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
+ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
+ATTRIBUTES |= {"expect_100_continue", "server_state"}
+METHODS = ("on_message_begin", "on_headers_complete", "on_response_complete", "shutdown")
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return headers as they go on the wire; raises ValueError for what no header may hold."""
+    lines = []
+    for name, value in headers:
+        encoded, text = name.encode("latin-1"), value.encode("latin-1")
+        if httptools_impl.HEADER_RE.search(encoded) or httptools_impl.HEADER_VALUE_RE.search(text):
+            raise ValueError(f"{name!r} is no header, or its value is none")
+        lines.append(b"%b: %b\r\n" % (encoded, text))
+    return b"".join(lines)
+
+
+class _NoEvent:
+    """Where uvicorn wakes the reader of a body; here nobody reads."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+class Exchange:
+    """One request of the direct lane and its answer; to uvicorn it looks like one of its cycles."""
+
+    __slots__ = (
+        *("body", "disconnected", "fields", "headers", "keep_alive", "lane", "method"),
+        *("on_disconnect", "response_complete", "target"),
+    )
+    message_event = _NoEvent()
+
+    def __init__(
+        self, lane: Lane, method: bytes, target: bytes, fields: dict[bytes, bytes]
+    ) -> None:
+        self.lane, self.method, self.target = lane, method, target
+        self.headers: list[tuple[bytes, bytes]] = lane.headers  # as they came, lower-case names
+        self.fields = fields  # the same by name: each came once
+        self.body: Any = b""  # whole, once the handler has it
+        self.keep_alive = True
+        self.disconnected = self.response_complete = False
+        self.on_disconnect: Callable[[], None] | None = None  # the handler may set it
+
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the whole answer; call it once, from the event loop.
+
+        Args:
+            headers: complete lines, see `header_lines`; Date and Content-Length are added.
+        """
+        self.response_complete = True
+        self.on_disconnect = None
+        transport = self.lane.transport
+        if self.disconnected or transport.is_closing():
+            return
+        keep_alive = self.keep_alive
+        transport.write(
+            b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
+            % (
+                httptools_impl.STATUS_LINE[status],
+                self.lane.date_line(),
+                headers,
+                len(body),
+                b"" if keep_alive else b"connection: close\r\n",
+                body,
+            )
+        )
+        if not keep_alive:
+            transport.close()
+        self.lane.on_response_complete()
+
+
+class DirectHandler(Protocol):
+    """Who answers the direct lane."""
+
+    def takes(self, method: bytes, target: bytes, length: int) -> bool:
+        """Whether to handle a request with this target (path and query) and length of body."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer by `exchange.respond`, now or later. Must not raise."""
+
+
+class Lane(HttpToolsProtocol):
+    """uvicorn's protocol with a direct lane; give `protocol(handler)` to uvicorn.Config(http=)."""
+
+    def __init__(self, *args: Any, handler: DirectHandler, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handler = handler
+        self._incoming: Exchange | None = None  # its body is being read
+        self._in_message = False
+        self._draining = False
+        self._date_of: object = None
+        self._date_line = b""
+
+    def on_message_begin(self) -> None:
+        """Begin a request; uvicorn's scope is made only for those that go to it."""
+        self._in_message = True
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        """Choose the way of a request whose headers are known."""
+        exchange = self._direct()
+        if exchange is not None:
+            self._incoming = self.cycle = exchange  # type: ignore[assignment]
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)  # the same list is in the scope
+        super().on_headers_complete()
+        if self._draining:
+            self.cycle.keep_alive = False
+
+    def _direct(self) -> Exchange | None:
+        """Return the exchange of a request for the direct lane, or None."""
+        parser, cycle = self.parser, self.cycle
+        method = parser.get_method()
+        if method != b"POST" or not (cycle is None or cycle.response_complete):
+            return None
+        fields = dict(self.headers)
+        length = fields.get(b"content-length", b"")
+        # int() takes spaces and signs as well, but what the parser let through has none.
+        if not length.isdigit() or len(length) > 7 or int(length) > DIRECT_BYTES:
+            return None
+        if not self._handler.takes(method, self.url, int(length)):
+            return None
+        if len(fields) != len(self.headers) or not UNUSUAL.isdisjoint(fields):
+            return None
+        if parser.get_http_version() != "1.1" or self.flow.write_paused:
+            return None
+        if self.transport.is_closing():
+            return None
+        exchange = Exchange(self, method, self.url, fields)
+        exchange.keep_alive = parser.should_keep_alive() and not self._draining
+        return exchange
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body."""
+        exchange = self._incoming
+        if exchange is None:
+            super().on_body(body)
+        elif exchange.body:
+            if not isinstance(exchange.body, bytearray):
+                exchange.body = bytearray(exchange.body)
+            exchange.body += body
+        else:
+            exchange.body = body
+
+    def on_message_complete(self) -> None:
+        """Hand over a request that is whole."""
+        self._in_message = False
+        exchange, self._incoming = self._incoming, None
+        if exchange is None:
+            super().on_message_complete()
+            return
+        exchange.body = bytes(exchange.body)
+        try:
+            self._handler.handle(exchange)
+        except Exception:
+            log.exception("the direct lane failed")
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let whoever answers know that nobody listens any more."""
+        super().connection_lost(exc)
+        cycle: Any = self.cycle
+        if isinstance(cycle, Exchange) and cycle.on_disconnect is not None:
+            cycle.on_disconnect()
+
+    def shutdown(self) -> None:
+        """Finish what was begun, and close.
+
+        An idle connection is not closed at once: its client may be sending its next request, which
+        would be lost. That one is answered, with `Connection: close`.
+        """
+        self._draining = True
+        if self._is_idle():
+            self.loop.call_later(LINGER, self._close_if_idle)
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _is_idle(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._in_message
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle() and not self.transport.is_closing():
+            self.transport.close()
+
+    def date_line(self) -> bytes:
+        """Return the headers that every answer has; uvicorn renews them every second."""
+        headers = self.server_state.default_headers
+        if headers is not self._date_of:
+            self._date_of = headers
+            self._date_line = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        return self._date_line
+
+
+def is_usable() -> bool:
+    """Whether the uvicorn that was found is built as this module expects."""
+    names = set(HttpToolsProtocol.__init__.__code__.co_names)
+    return names >= ATTRIBUTES and all(hasattr(HttpToolsProtocol, name) for name in METHODS)
+
+
+def protocol(handler: DirectHandler | None) -> Any:
+    """Return what uvicorn.Config takes as `http`; without a handler, uvicorn's own protocol."""
+    if handler is None:
+        return HttpToolsProtocol
+    if not is_usable():
+        log.warning("the model brings a uvicorn that the direct lane does not know: not used")
+        return HttpToolsProtocol
+    return functools.partial(Lane, handler=handler)
