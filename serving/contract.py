@@ -23,6 +23,7 @@ STOP_FILE = "stop"  # present: the master ends its workers and exits 0
 HEALTH_PATH = "/health"  # 200 when the model is loaded, 503 before
 SCORE_PATH = "/score"
 INVOCATIONS_PATH = "/invocations"
+V2_PREFIX = "/v2"  # Open Inference Protocol
 OPEN_PATHS = frozenset({"/", "/ping", "/health"})  # answered without a key
 GATEWAY_PREFIX = "/api/v1/service/"  # <prefix><service>/<rest> -> /<rest>
 GATEWAY_PATHS = ("score", "invocations", "ping", "health", "swagger.json", "docs", "v2")
@@ -45,7 +46,11 @@ EXIT_LOCKED = 6  # another master already runs this replica
 
 MAX_BODY_BYTES = 100 * 1024 * 1024  # the AKS router's limit
 
+MAX_QUEUE = 1000  # requests waiting per worker
+MAX_BATCH_ROWS = 1024
+
 Phase = Literal["starting", "ready", "exited"]
+Loader = Literal["fast", "plain", "script"]
 
 
 class ReplicaConfig(TypedDict):
@@ -68,8 +73,18 @@ class ReplicaConfig(TypedDict):
     scoring_timeout_ms: int
     max_body_bytes: int
     verbose_errors: bool
-    loader: Literal["fast", "plain"]
+    loader: Loader
     environment: NotRequired[dict[str, str]]  # environment variables for the model's code
+    batch: NotRequired[bool]  # score waiting requests together; default False
+    max_batch_rows: NotRequired[int]  # per batch; default MAX_BATCH_ROWS
+    max_queue: NotRequired[int]  # requests waiting per worker, then 503 at once; default MAX_QUEUE
+    entry_script: NotRequired[str]  # relative to source_dir; with the loader "script"
+    source_dir: NotRequired[str]  # absolute
+    access_log: NotRequired[bool]  # a line per request; default True
+    trace_endpoint: NotRequired[str]  # OTLP over HTTP: http://collector:4318; absent: no traces
+    trace_sample: NotRequired[float]  # 0..1 of the requests whose caller did not decide; default 1
+    standalone: NotRequired[bool]  # no gateway in front; default False
+    cors_origins: NotRequired[list[str]]  # "*" for all; used with standalone alone
 
 
 class KeyHash(TypedDict):
@@ -77,10 +92,18 @@ class KeyHash(TypedDict):
     sha256: str  # hex digest of the key's UTF-8 bytes
 
 
+class TokenSettings(TypedDict):
+    """Tokens a service accepts beside its keys: JWT, HS256, with `exp` and `aud`."""
+
+    secret: str  # hexadecimal; the bytes it stands for sign the tokens
+    audience: str  # name of the service
+
+
 class AuthDocument(TypedDict):
     version: int
     enabled: bool
     keys: list[KeyHash]
+    tokens: NotRequired[TokenSettings]  # absent: only keys open the service
 
 
 class RuntimeRecord(TypedDict):
@@ -102,12 +125,14 @@ class RuntimeRecord(TypedDict):
 class Backend(TypedDict):
     revision: int
     url: str  # http://127.0.0.1:20001
-    weight: int  # percent
+    weight: int  # percent of the service's requests
 
 
 class Route(TypedDict):
     backends: list[Backend]  # empty: 503 with `reason`
     reason: str
+    cors_origins: NotRequired[list[str]]  # "*" for all; absent or empty: no CORS headers
+    max_body_bytes: NotRequired[int]  # default MAX_BODY_BYTES
 
 
 class RoutesDocument(TypedDict):
