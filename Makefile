@@ -43,8 +43,7 @@ lock: dev  ## write the lock files anew from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-header \
 	    --constraint requirements/dev.lock --output-file requirements/base.lock --quiet
 	.venv/bin/uv pip compile serving/requirements.in --universal --generate-hashes --no-header \
-	    --python-version 3.9 --constraint requirements/dev.lock \
-	    --output-file serving/requirements.lock --quiet
+	    --python-version 3.9 --upgrade --output-file serving/requirements.lock --quiet
 
 clean:  ## remove what was made, but not the data folder
 	rm -rf .venv node_modules static/vendor dist build .mypy_cache .ruff_cache .pytest_cache \
