@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import swagger
 from serving.auth import CLIENT
 from serving.contract import (
     HEALTH_PATH,
@@ -98,8 +97,7 @@ class Routes:
         """The OpenAPI document of this service."""
         if self.service.model is None:
             raise ServingError(503, "The model is still loading; try again.", {"retry-after": "2"})
-        found = swagger.document(self.service.config, self.service.model)
-        return Response(json.dumps(found), media_type=JSON)
+        return Response(json.dumps(self.service.model.swagger()), media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
         """Counters of all workers for Prometheus."""

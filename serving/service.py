@@ -14,8 +14,10 @@ from serving.auth import Keys
 from serving.contract import ReplicaConfig
 from serving.errors import ServingError
 from serving.limits import Gate
+from serving.loaders import load
+from serving.logs import request_id
 from serving.metrics import Metrics
-from serving.model import Model
+from serving.scoring import INVOCATIONS, SCORE, Answer, Outcome, ScoreRequest, Servable
 
 log = logging.getLogger("serving.service")
 
@@ -31,7 +33,7 @@ class Service:
         self.config = config
         self.keys = Keys(folder)
         self.metrics = Metrics(folder, index)
-        self.model: Model | None = None
+        self.model: Servable | None = None
         self.load_seconds: float | None = None
         self._gate = Gate(config["max_concurrent"])
         # Loading and predicting share one thread: many libraries ask for that, and the event loop
@@ -43,8 +45,7 @@ class Service:
     async def load(self) -> None:
         """Load the model in the model thread; raises what its code raises."""
         started = time.perf_counter()
-        folder, verbose = Path(self.config["model_dir"]), self.config["verbose_errors"]
-        loading = self._thread.submit(_guard, lambda: Model.load(folder, verbose_errors=verbose))
+        loading = self._thread.submit(_guard, lambda: load(self.config))
         self.model = await asyncio.wrap_future(loading)
         self.load_seconds = time.perf_counter() - started
         self._loaded.set()
@@ -62,11 +63,16 @@ class Service:
             text = "Too many requests for this service (overloaded); try again."
             raise ServingError(503, text, {"retry-after": "1"})
         context = contextvars.copy_context()
-        call = self._thread.submit(context.run, model.answer, body, content_type, wrap=wrap)
+        dialect = INVOCATIONS if wrap else SCORE
+        asked = [ScoreRequest(body, content_type, dialect, request_id.get())]
+        call = self._thread.submit(context.run, model.answer, asked)
         call.add_done_callback(lambda _: loop.call_soon_threadsafe(self._gate.leave))
-        return await self._await_call(call)
+        (outcome,) = await self._await_call(call)
+        if isinstance(outcome, Answer):
+            return outcome.body
+        raise outcome
 
-    async def _wait_for_model(self, seconds: float) -> Model:
+    async def _wait_for_model(self, seconds: float) -> Servable:
         if self.model is None:
             try:
                 await asyncio.wait_for(self._loaded.wait(), max(0.0, seconds))
@@ -76,7 +82,7 @@ class Service:
         assert self.model is not None
         return self.model
 
-    async def _await_call(self, call: Future[bytes]) -> bytes:
+    async def _await_call(self, call: Future[list[Outcome]]) -> list[Outcome]:
         limit = self.config["scoring_timeout_ms"]
         answer = asyncio.wrap_future(call)
         done, _ = await asyncio.wait({answer}, timeout=limit / 1000)
@@ -87,13 +93,13 @@ class Service:
         answer.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise ServingError(504, f"Scoring timeout after {limit} ms.")
 
-    def _check_stuck(self, call: Future[bytes]) -> None:
+    def _check_stuck(self, call: Future[list[Outcome]]) -> None:
         if not call.done():
             seconds = self.config["scoring_timeout_ms"] / 1000 + STUCK_SECONDS
             self._on_stuck(f"a scoring call did not return within {seconds:g} s")
 
 
-def _guard(load: Callable[[], Model]) -> Model:
+def _guard(load: Callable[[], Servable]) -> Servable:
     """Turn SystemExit and its kind, which a thread pool would let pass oddly, into an error."""
     try:
         return load()
