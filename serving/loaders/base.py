@@ -58,6 +58,7 @@ class NoCode:
         self.columns = inputs.columns() if inputs else []
         self.batches = bool(config.get("batch", False))
         self.table = quick.Table.of(inputs)
+        self.float_tensors = inputs is not None and quick.float_tensors(inputs)
 
     # --- what a loader gives ------------------------------------------------------------------
 
@@ -121,12 +122,12 @@ class NoCode:
             raise ServingError(415, "The inference protocol is answered as JSON alone.")
         if kind != JSON_TYPE:
             return self._parse_table(request, kind)
-        if self.table is not None and not exact:
-            document = quick.loads(request.body)
-            if type(document) is dict:
-                task = self._task(request, document, exact=False)
-                if task is not None:
-                    return task
+        quickly = (self.table is not None or self.float_tensors) and not exact
+        document = quick.loads(request.body) if quickly else None
+        if type(document) is dict:
+            task = self._task(request, document, exact=self.float_tensors)
+            if task is not None:
+                return task
         task = self._task(request, decode_json(request.body), exact=True)
         assert task is not None
         return task

@@ -74,7 +74,8 @@ class Fast(NoCode):
         value = {"columns": self.table.names, "data": rows}
         frame = self.read(Form("dataframe_split", value, None, wrapped=True)).data
         left, right = self.library.predict_rows(matrix), self.library.predict(frame)
-        return _identical(np.asarray(left), np.asarray(right))
+        same = type(left) is type(right)
+        return same and _identical(np.asarray(left), np.asarray(right))
 
     def example(self) -> dict[str, Any] | None:
         """Return the model's example as a request's document; None where there is no good one."""
