@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="load a model, score its input example, print JSON")
     check.add_argument("--model", type=Path, required=True, help="MLflow model folder")
+    check.add_argument("--loader", choices=("fast", "plain"), help="default: what suits the model")
     return top
 
 
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         return run_gateway(args.run_dir, args.host, args.port, max_body_bytes=args.max_body_bytes)
     from serving.check import run_check
 
-    return run_check(args.model)
+    return run_check(args.model, args.loader)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
-"""From a request's body to what the model is given, in every dialect.
+"""Which dialect a request's body is in, and which MLflow payload it means.
 
-MLflow's own parsing decides; this module only recognises the dialect, refuses what no dialect
-allows, and turns the two Azure dialects into the MLflow form they mean.
+Standard library only. What the payload's values become is decided by the loaders.
 """
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 import re
 from typing import Any, NamedTuple
 
 from serving.errors import ServingError, bad_input
-from serving.explain import Column, explain
+from serving.explain import Column
 
 MLFLOW_KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 LLM_KEYS = ("messages", "prompt", "input")
@@ -27,21 +24,16 @@ ACCEPTED = f"{JSON_TYPE}, {CSV_TYPE} or {PARQUET_TYPE}"
 EXAMPLE = '{"dataframe_split": {"columns": […], "data": [[…]]}} or {"data": […]}'
 
 
-class Payload(NamedTuple):
-    """Parsed input: what to predict on, and how the answer looks."""
+class Form(NamedTuple):
+    """A JSON body as the MLflow payload it means."""
 
-    data: Any
+    key: str  # dataframe_split, dataframe_records, instances, inputs; LLM for a body as it stands
+    value: Any
     params: dict[str, Any] | None
     wrapped: bool  # answer {"predictions": …}, else the bare result
-    source: tuple[str, Any] | None  # MLflow's key and its JSON value, to explain a refusal
 
 
-class Schema(NamedTuple):
-    """What the model says of its input: MLflow's metadata and schema, and its plain columns."""
-
-    metadata: Any
-    inputs: Any  # mlflow.types.Schema or None
-    columns: list[Column]  # empty: no signature, or tensors
+LLM = "messages, prompt or input"
 
 
 def media_type(content_type: str | None) -> str:
@@ -78,46 +70,31 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON; send null for a missing value")
 
 
-def parse(body: bytes, content_type: str | None, schema: Schema) -> Payload:
-    """Parse a request's body; raises ServingError 400 or 415, never anything else."""
-    kind = media_type(content_type)
-    if kind == JSON_TYPE:
-        return _parse_json(decode_json(body), schema)
-    scoring = importlib.import_module("mlflow.pyfunc.scoring_server")
-    try:
-        if kind == CSV_TYPE:
-            text = io.StringIO(body.decode("utf-8"))
-            data = scoring.parse_csv_input(text, schema.inputs)
-        else:
-            data = scoring.parse_parquet_input(io.BytesIO(body))
-    except UnicodeDecodeError as error:
-        raise bad_input(f"The body cannot be decoded as UTF-8: {error.reason}.") from error
-    except Exception as error:
-        raise _in_mlflow_shape(bad_input(short(error))) from error
-    return Payload(data, None, wrapped=True, source=None)
+def read_form(document: dict[str, Any], columns: list[Column]) -> Form:
+    """Return what a JSON body means; raises ServingError 400 for none or several payloads.
 
-
-def _parse_json(document: dict[str, Any], schema: Schema) -> Payload:
+    Args:
+        document: the body, parsed.
+        columns: the model's named columns; empty when it has none.
+    """
     mlflow_keys = [key for key in document if key in MLFLOW_KEYS]
     if len(mlflow_keys) > 1:
         names = " and ".join(repr(key) for key in mlflow_keys)
-        raise _in_mlflow_shape(bad_input(f"Send only one of {names}."))
+        raise in_mlflow_shape(bad_input(f"Send only one of {names}."))
     if mlflow_keys:
-        key, value, wrapped = mlflow_keys[0], document[mlflow_keys[0]], True
+        key, wrapped = mlflow_keys[0], True
+        value = document[key]
     elif any(key in document for key in V1_KEYS):
-        (key, value), wrapped = _from_v1(document, schema.columns), False
-    elif any(key in document for key in LLM_KEYS) and not schema.columns:
-        return _read(document, schema, None, wrapped=True)
+        (key, value), wrapped = _from_v1(document, columns), False
+    elif any(key in document for key in LLM_KEYS) and not columns:
+        key, value, wrapped = LLM, document, True
     else:
         raise bad_input(_unknown_keys(document))
-    form = {key: value}
-    if document.get("params") is not None:
-        form["params"] = document["params"]
-    try:
-        return _read(form, schema, (key, value), wrapped=wrapped)
-    except ServingError as error:
-        error.mlflow = wrapped
-        raise
+    params = document.get("params")
+    if params is not None and not isinstance(params, dict) and key != LLM:
+        error = bad_input("'params' must be a JSON object of names and values.")
+        raise in_mlflow_shape(error) if wrapped else error
+    return Form(key, value, params, wrapped)
 
 
 def _unknown_keys(document: dict[str, Any]) -> str:
@@ -146,26 +123,6 @@ def _from_v1(document: dict[str, Any], columns: list[Column]) -> tuple[str, Any]
     return "inputs", value
 
 
-def _read(
-    form: dict[str, Any], schema: Schema, source: tuple[str, Any] | None, *, wrapped: bool
-) -> Payload:
-    scoring = importlib.import_module("mlflow.pyfunc.scoring_server")
-    params = form.get("params")
-    if params is not None and not isinstance(params, dict):
-        raise bad_input("'params' must be a JSON object of names and values.")
-    try:
-        if hasattr(scoring, "_parse_json_data"):
-            parsed = scoring._parse_json_data(dict(form), schema.metadata, schema.inputs)
-            return Payload(
-                parsed.data, parsed.params, wrapped and not parsed.is_unified_llm_input, source
-            )
-        data = {key: value for key, value in form.items() if key != "params"}
-        return Payload(scoring.infer_and_parse_data(data, schema.inputs), params, wrapped, source)
-    except Exception as error:
-        reason = explain(source, schema.columns) or short(error)
-        raise bad_input(reason) from error
-
-
 def short(error: Exception) -> str:
     """Return an exception's text without MLflow's echo of the whole input and its advice."""
     text = getattr(error, "message", None) or str(error) or type(error).__name__
@@ -174,6 +131,7 @@ def short(error: Exception) -> str:
     return text.strip()[:1000]
 
 
-def _in_mlflow_shape(error: ServingError) -> ServingError:
+def in_mlflow_shape(error: ServingError) -> ServingError:
+    """Return the error, to be answered in MLflow's shape whatever the path."""
     error.mlflow = True
     return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from serving.auth import Keys
 from serving.batch import Batcher
 from serving.contract import ReplicaConfig
 from serving.errors import ServingError
+from serving.loaders import load
 from serving.logs import AccessLog
 from serving.metrics import Metrics
-from serving.scoring import INVOCATIONS, Answer, Outcome, ScoreRequest, Servable
+from serving.scoring import Servable
 
 log = logging.getLogger("serving.service")
 
@@ -69,42 +70,3 @@ def _tracer(config: ReplicaConfig) -> Any:
     from serving.traces import Tracer
 
     return Tracer(config)
-
-
-def load(config: ReplicaConfig) -> Servable:
-    """Load the model with the loader that its configuration names."""
-    return PlainModel(config)
-
-
-class PlainModel:
-    """MLflow's pyfunc model as a Servable."""
-
-    def __init__(self, config: ReplicaConfig) -> None:
-        from serving.model import Model
-
-        self._config = config
-        folder = Path(config["model_dir"])
-        self._model = Model.load(folder, verbose_errors=config["verbose_errors"])
-        self.batches = False
-
-    def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
-        """Score each request."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: ScoreRequest) -> Outcome:
-        wrap = request.dialect == INVOCATIONS
-        try:
-            return Answer(self._model.answer(request.body, request.content_type, wrap=wrap))
-        except ServingError as error:
-            return error
-
-    def v2_metadata(self) -> dict[str, Any]:
-        """Return the model's name and version."""
-        config = self._config
-        return {"name": config["model_name"], "versions": [config["model_version"]]}
-
-    def swagger(self) -> dict[str, Any]:
-        """Return the OpenAPI document of the service."""
-        from serving import swagger
-
-        return swagger.document(self._config, self._model)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from typing import Any
 
 from serving.contract import INVOCATIONS_PATH, SCORE_PATH, ReplicaConfig
-from serving.errors import plain_reason
 from serving.explain import Column
-from serving.model import Model
-
-log = logging.getLogger("serving.swagger")
 
 JSON_TYPES: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
@@ -32,8 +26,15 @@ ERRORS = {
 }
 
 
-def document(config: ReplicaConfig, model: Model) -> dict[str, Any]:
-    """Return the document; serialisable as JSON."""
+def document(
+    config: ReplicaConfig, columns: list[Column], example: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the document; serialisable as JSON.
+
+    Args:
+        columns: the model's named columns; empty when it has none.
+        example: the model's own example as a request's body, or None.
+    """
     error = {"type": "object", "properties": {"message": {"type": "string"}}}
     return {
         "openapi": "3.0.3",
@@ -51,7 +52,7 @@ def document(config: ReplicaConfig, model: Model) -> dict[str, Any]:
         "components": {
             "securitySchemes": {"Bearer": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "ServiceInput": _input(model),
+                "ServiceInput": _input(columns, example),
                 "ServiceOutput": {"type": "object", "properties": {"predictions": {}}},
                 "ErrorResponse": error,
             },
@@ -77,8 +78,7 @@ def _operation(name: str, summary: str) -> dict[str, Any]:
     return {"operationId": name, "summary": summary, "requestBody": body, "responses": answers}
 
 
-def _input(model: Model) -> dict[str, Any]:
-    columns = model.schema.columns
+def _input(columns: list[Column], example: dict[str, Any] | None) -> dict[str, Any]:
     rows: dict[str, Any] = {"type": "array", "items": {}}
     if columns:
         rows["items"] = {
@@ -96,36 +96,8 @@ def _input(model: Model) -> dict[str, Any]:
     shapes = {"dataframe_split": split, "dataframe_records": rows, "instances": {}, "inputs": {}}
     shapes["data"] = rows if columns else {}
     schema: dict[str, Any] = {"type": "object", "properties": shapes}
-    example = _example(model)
     return schema if example is None else {**schema, "example": example}
 
 
 def _column_type(column: Column) -> dict[str, Any]:
     return dict(JSON_TYPES.get(column.type, {}))
-
-
-def _example(model: Model) -> Any:
-    try:
-        text = example_body(model)
-        return None if text is None else json.loads(text)
-    except Exception as error:  # a model's example is a courtesy; without it the document stands
-        log.warning("the model's input example cannot be read: %s", plain_reason(error))
-        return None
-
-
-def example_body(model: Model) -> str | None:
-    """Return the model's input example as a request body, or None when it has none.
-
-    Raises what MLflow raises for an example that cannot be read.
-    """
-    folder, metadata = model.folder, model.metadata
-    if getattr(metadata, "saved_input_example_info", None) is None:
-        return None
-    if hasattr(metadata, "get_serving_input"):
-        text = metadata.get_serving_input(str(folder))
-        if text is not None:
-            return str(text)
-    example = metadata.load_input_example(str(folder))
-    if hasattr(example, "to_dict"):
-        return json.dumps({"dataframe_split": json.loads(example.to_json(orient="split"))})
-    return json.dumps({"inputs": example.tolist() if hasattr(example, "tolist") else example})

@@ -20,7 +20,7 @@ def run_check(model: Path) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_good_model_is_measured(diabetes_model: Path) -> None:
-    found = check(diabetes_model)
+    found = check(diabetes_model, "plain")
 
     assert (found["ok"], found["error"]) == (True, None)
     assert found["rows"] == 3

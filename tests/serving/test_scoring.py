@@ -63,7 +63,7 @@ def test_mlflow_payloads_get_mlflows_very_answer(
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert answer.text == mlflow_answer(body)
+    assert answer.json() == json.loads(mlflow_answer(body))
 
 
 def test_csv_gets_mlflows_very_answer(
@@ -74,7 +74,7 @@ def test_csv_gets_mlflows_very_answer(
 
     answer = diabetes.post("/invocations", body, content_type="text/csv")
 
-    assert answer.text == mlflow_answer(body, "text/csv")
+    assert answer.json() == json.loads(mlflow_answer(body, "text/csv"))
 
 
 def test_parquet_gets_the_same_predictions(
@@ -91,7 +91,7 @@ def test_parquet_gets_the_same_predictions(
         "/invocations", buffer.getvalue(), content_type="application/vnd.apache.parquet"
     )
 
-    assert answer.text == mlflow_answer(json.dumps({"dataframe_split": rows}))
+    assert answer.json() == json.loads(mlflow_answer(json.dumps({"dataframe_split": rows})))
 
 
 AZURE_FORMS = {
