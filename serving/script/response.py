@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from starlette.datastructures import MutableHeaders
 
@@ -26,7 +26,7 @@ class Result(NamedTuple):
 
     status: int
     headers: Headers
-    body: Union[bytes, Iterator[Any]]  # noqa: UP007  # evaluated on Python 3.9 as well
+    body: bytes | Iterator[Any]
     failed: bool
 
 
