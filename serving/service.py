@@ -25,7 +25,7 @@ class Service:
     def __init__(
         self, folder: Path, config: ReplicaConfig, index: int, on_stuck: Callable[[str], None]
     ) -> None:
-        self.config = config
+        self.folder, self.config = folder, config
         self.keys = Keys(folder)
         self.batcher = Batcher(config, on_stuck, self._note_batch)
         model = (config["model_name"], config["model_version"])
@@ -48,7 +48,7 @@ class Service:
     async def load(self) -> None:
         """Load the model in the model thread; raises what its code raises."""
         started = time.perf_counter()
-        await self.batcher.load(lambda: load(self.config))
+        await self.batcher.load(lambda: load(self.config, self.folder))
         self.load_seconds = time.perf_counter() - started
 
     def close(self) -> None:
@@ -71,8 +71,12 @@ def _tracer(config: ReplicaConfig) -> Any:
     return Tracer(config)
 
 
-def load(config: ReplicaConfig) -> Servable:
-    """Load the model with the loader that its configuration names."""
+def load(config: ReplicaConfig, folder: Path) -> Servable:
+    """Load the model of the replica in `folder` with the loader that its configuration names."""
+    if config["loader"] == "script":
+        from serving import script
+
+        return script.load(config, folder)
     return PlainModel(config)
 
 

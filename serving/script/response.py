@@ -160,6 +160,11 @@ def _answer(
     return Result(code, kept, body, failed or code >= 500)
 
 
+def joined(pieces: Iterator[Any]) -> bytes:
+    """Return a stream as one body."""
+    return b"".join(piece(value)[0] for value in pieces)
+
+
 def piece(value: Any) -> tuple[bytes, str]:
     """Return one piece of a stream as bytes, and the type a stream that begins so has."""
     if isinstance(value, str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,15 +25,15 @@ from serving.script.request import AMLRequest
 from serving.script.response import JSON, Result
 from serving.script.script import RAW, Scored, Script
 from serving.script.stream import Stream
+from serving.service import Service
 
 Handler = Callable[[Request], Awaitable[Response]]
-LOADING = "The model is still loading; try again."
 
 
 class ScriptRoutes:
     """Handlers of a script; `common` are the handlers every service shares, by path."""
 
-    def __init__(self, service: Any, common: dict[str, Handler]) -> None:
+    def __init__(self, service: Service, common: dict[str, Handler]) -> None:
         self.service = service
         self.common = common
 
@@ -52,12 +51,12 @@ class ScriptRoutes:
             return Response(b"", media_type="text/html")
         asked = await self._asked(request, script)
         stream = Stream(asyncio.get_running_loop())
-        context = contextvars.copy_context()
         call = asyncio.ensure_future(
-            self.service.call(lambda: context.run(_answer, script, asked, stream))
+            self.service.batcher.call(lambda: _answer(script, asked, stream))
         )
         try:
-            await asyncio.wait({call, stream.started}, return_when=asyncio.FIRST_COMPLETED)
+            either: tuple[asyncio.Future[Any], ...] = (call, stream.started)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if stream.started.done():
                 call.add_done_callback(lambda done: _end(done, stream))
                 head = stream.started.result()
@@ -69,10 +68,9 @@ class ScriptRoutes:
             raise
 
     def _script(self) -> Script:
-        script: Script | None = self.service.model
-        if script is None:
-            raise ServingError(503, LOADING, {"retry-after": "2"})
-        return script
+        loaded = self.service.loaded()
+        assert isinstance(loaded, Script)
+        return loaded
 
     async def _asked(self, request: Request, script: Script) -> AMLRequest:
         encoding = request.headers.get("content-encoding", "identity")

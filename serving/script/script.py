@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from serving.contract import ReplicaConfig
 from serving.errors import ServingError, bad_input, plain_reason
+from serving.scoring import Answer, Outcome, ScoreRequest
 from serving.script import aml, layout, query, schema, signature, swagger
 from serving.script.errors import RUN_FAILED, ScriptError
 from serving.script.headers import RUN_FAILED as RUN_FAILED_HEADER
+from serving.script.headers import RequestHeaders
 from serving.script.request import AMLRequest
-from serving.script.response import Result, to_result
+from serving.script.response import Result, joined, to_result
 from serving.script.settings import set_environment
 
 log = logging.getLogger("serving.script")
@@ -38,7 +41,7 @@ class Scored(NamedTuple):
 class Script:
     """A loaded entry script. Use it from one thread: `init()` and `run()` share it."""
 
-    batches = False
+    batches = False  # run() is made for one request
 
     def __init__(self, run: Callable[..., Any], app_root: Path, *, verbose_errors: bool) -> None:
         self.app_root = app_root
@@ -67,6 +70,30 @@ class Script:
             raise
         except BaseException as error:  # SystemExit too: a script must not end its worker
             raise self._failure(error) from error
+
+    def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
+        """Answer bodies that came without HTTP around them, as the check of a model does."""
+        return [self._answer_one(request) for request in requests]
+
+    def _answer_one(self, request: ScoreRequest) -> Outcome:
+        found = RequestHeaders({"Content-Type": request.content_type or "application/json"})
+        try:
+            result, _ = self.call(
+                AMLRequest({"method": "POST", "path": "/score"}, request.body, found)
+            )
+        except ServingError as error:
+            return error
+        body = result.body if isinstance(result.body, bytes) else joined(result.body)
+        return Answer(body, dict(result.headers).get("content-type", ""), status=result.status)
+
+    def v2_metadata(self) -> dict[str, Any]:
+        """Return the name alone: a script says nothing of tensors."""
+        return {"name": os.environ.get("SERVICE_NAME", ""), "inputs": [], "outputs": []}
+
+    def swagger(self) -> dict[str, Any]:
+        """Return the OpenAPI 3 document."""
+        found: dict[str, Any] = json.loads(swagger.pick(self.documents, "3"))
+        return found
 
     def failure(self, error: BaseException) -> ServingError:
         """Return the 500 for an exception of the script, which goes into the log."""

@@ -249,10 +249,11 @@ def test_an_old_data_collector_never_breaks_run(start: Any, tmp_path: Path) -> N
     assert start("score", source_dir=str(tmp_path)).post("/score", "x").json() == "scored"
 
 
-def test_prints_are_in_the_log(plain: Replica) -> None:
+def test_prints_of_run_carry_the_requests_id(plain: Replica) -> None:
     assert "init() ran" in plain.log()
-    plain.post("/score", "say")
-    assert "a print of run()" in plain.log()
+    plain.post("/score", "say", x_request_id="the-saying-one")
+    said = [line for line in plain.log_lines() if line["message"] == "a print of run()"]
+    assert said[-1]["request_id"] == "the-saying-one"
 
 
 def test_a_crash_of_the_process_is_survived(start: Any, tmp_path: Path) -> None:
