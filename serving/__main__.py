@@ -1,8 +1,12 @@
-"""Commands of the data plane: replica, gateway, check (and worker, started by a master)."""
+"""Commands of the data plane: replica, gateway, check (and worker, started by a master).
+
+Without a command, `python -m serving --model DIR --port N` serves one model alone.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +15,9 @@ from serving.contract import MAX_BODY_BYTES
 
 def parser() -> argparse.ArgumentParser:
     """Return the argument parser of every command."""
-    top = argparse.ArgumentParser(prog="serving", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
     replica = commands.add_parser("replica", help="run one replica: a master and its workers")
@@ -37,7 +43,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code. Each imports only what it needs."""
+    """Run one command and return its exit code. Each imports only what it needs.
+
+    Options without a command serve one model alone (serving/standalone.py).
+    """
+    given = sys.argv[1:] if argv is None else argv
+    if _is_standalone(given):
+        from serving.standalone import run_standalone
+
+        return run_standalone(given)
     args = parser().parse_args(argv)
     if args.command == "replica":
         from serving.master import run_replica
@@ -55,6 +69,12 @@ def main(argv: list[str] | None = None) -> int:
     from serving.check import run_check
 
     return run_check(args.model, args.loader)
+
+
+def _is_standalone(given: list[str]) -> bool:
+    if not given:  # all by variables, as in an image that the v1 server started in
+        return "AZUREML_ENTRY_SCRIPT" in os.environ or "AZUREML_MODEL_DIR" in os.environ
+    return given[0].startswith("-") and given[0] not in ("-h", "--help")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ from serving.service import Service
 log = logging.getLogger("serving.app")
 
 JSON = "application/json"
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Routes:
@@ -37,14 +39,10 @@ class Routes:
         """Return the router of all routes, without what `Front` does around it."""
         infer = v2_infer_paths(self.service)
         routes = [
-            Route("/", self.root),
-            Route("/ping", self.health),
-            Route(HEALTH_PATH, self.health),
+            *(Route(path, handler) for path, handler in self.common().items()),
             Route("/version", self.version),
             *(Route(path, self.score, methods=["POST"]) for path in (SCORE_PATH, INVOCATIONS_PATH)),
             Route("/swagger.json", self.swagger),
-            Route(DOCS_PATH, self.docs),
-            Route(METRICS_PATH, self.metrics),
             Route("/v2", self.v2_server),
             Route("/v2/health/live", self.v2_live),
             Route("/v2/health/ready", self.v2_ready),
@@ -55,6 +53,16 @@ class Routes:
             routes.append(Route(model, self.v2_model))
             routes.append(Route(f"{model}/ready", self.v2_ready))
         return Router(routes, redirect_slashes=False)
+
+    def common(self) -> dict[str, Handler]:
+        """Return the handlers that a service has whatever its loader, by path."""
+        return {
+            "/": self.root,
+            "/ping": self.health,
+            HEALTH_PATH: self.health,
+            DOCS_PATH: self.docs,
+            METRICS_PATH: self.metrics,
+        }
 
     async def root(self, request: Request) -> Response:
         """Azure's liveness answer: the server runs, whatever the model does."""
@@ -201,4 +209,9 @@ class _Reply:
 
 def build(service: Service) -> ASGIApp:
     """Return the ASGI application of a service."""
-    return Front(Routes(service).app(), service)
+    routes = Routes(service)
+    if service.config["loader"] != "script":
+        return Front(routes.app(), service)
+    from serving.script.routes import ScriptRoutes
+
+    return Front(ScriptRoutes(service, routes.common()).app(), service)

@@ -39,6 +39,11 @@ class Keys:
         self._missing_since: float | None = None  # time.monotonic()
         self.refresh()
 
+    @property
+    def enabled(self) -> bool:
+        """Whether a client needs a key."""
+        return self._enabled
+
     def refresh(self) -> bool:
         """Read the file again if it changed; returns whether the version in force changed."""
         found = stamp(self.path)

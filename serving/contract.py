@@ -53,6 +53,15 @@ Phase = Literal["starting", "ready", "exited"]
 Loader = Literal["fast", "plain", "script"]
 
 
+class ModelFolder(TypedDict):
+    """One of the models that an entry script is given."""
+
+    name: str
+    version: str
+    path: str  # absolute; a file, or a folder whose content is the model
+    folder: NotRequired[str]  # keep the content in a folder of this name, as v1 did with folders
+
+
 class ReplicaConfig(TypedDict):
     """Everything a replica needs to know; it holds no secret."""
 
@@ -85,6 +94,9 @@ class ReplicaConfig(TypedDict):
     trace_sample: NotRequired[float]  # 0..1 of the requests whose caller did not decide; default 1
     standalone: NotRequired[bool]  # no gateway in front; default False
     cors_origins: NotRequired[list[str]]  # "*" for all; used with standalone alone
+    tls_cert: NotRequired[str]  # PEM file with the whole chain; used with standalone alone
+    tls_key: NotRequired[str]  # PEM file
+    models: NotRequired[list[ModelFolder]]  # of an entry script; default: the one of model_dir
 
 
 class KeyHash(TypedDict):

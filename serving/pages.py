@@ -56,7 +56,7 @@ function operation(document_, path, method, found) {
 async function show() {
   const key = by("key").value;
   const headers = key ? { authorization: "Bearer " + key } : {};
-  const answer = await fetch("swagger.json", { headers });
+  const answer = await fetch("swagger.json?version=3", { headers });
   const document_ = await answer.json();
   by("state").textContent = answer.ok ? "" : document_.message;
   by("paths").replaceChildren();

@@ -26,7 +26,7 @@ class Service:
     def __init__(
         self, folder: Path, config: ReplicaConfig, index: int, on_stuck: Callable[[str], None]
     ) -> None:
-        self.config = config
+        self.folder, self.config = folder, config
         self.keys = Keys(folder)
         self.batcher = Batcher(config, on_stuck, self._note_batch)
         model = (config["model_name"], config["model_version"])
@@ -49,7 +49,7 @@ class Service:
     async def load(self) -> None:
         """Load the model in the model thread; raises what its code raises."""
         started = time.perf_counter()
-        await self.batcher.load(lambda: load(self.config))
+        await self.batcher.load(lambda: load(self.config, self.folder))
         self.load_seconds = time.perf_counter() - started
 
     def close(self) -> None:

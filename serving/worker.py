@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
-from serving import contract, lane, logs
+from serving import contract, edge, lane, logs
 from serving.app import build
 from serving.contract import ReplicaConfig
 from serving.direct import DirectScoring
@@ -132,7 +132,7 @@ async def _serve(
         _leave(1)
 
     service = Service(folder, config, index, on_stuck)
-    server = uvicorn.Server(_settings(service, config))
+    server = uvicorn.Server(edge.add_tls(_settings(service, config), config))
     # uvicorn raises the signal again once it has drained, for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
@@ -149,8 +149,8 @@ async def _serve(
 
 def _settings(service: Service, config: ReplicaConfig) -> uvicorn.Config:
     return uvicorn.Config(
-        build(service),
-        http=lane.protocol(None if config["loader"] == "script" else DirectScoring(service)),
+        edge.with_cors(build(service), config),
+        http=lane.protocol(DirectScoring(service) if _is_direct(config) else None),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -160,6 +160,11 @@ def _settings(service: Service, config: ReplicaConfig) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(config["scoring_timeout_ms"] / 1000) + 1,
     )
+
+
+def _is_direct(config: ReplicaConfig) -> bool:
+    """Scripts choose their statuses and headers, and CORS is the application's to answer."""
+    return config["loader"] != "script" and not edge.origins(config)
 
 
 async def _load(service: Service, reporter: Reporter, server: uvicorn.Server) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serving.contract import ReplicaConfig
     from serving.scoring import Servable
 
 
-def load(config: ReplicaConfig) -> Servable:
-    """Return the loaded model; raises whatever its files, libraries or code raise.
+def load(config: ReplicaConfig, folder: Path) -> Servable:
+    """Return the loaded model of the replica in `folder`; raises what its code raises.
 
     Each loader imports only what it needs: the fast one never imports MLflow.
     """
     if config["loader"] == "script":
-        from serving.script.servable import load_script  # type: ignore[import-not-found]
+        from serving import script
 
-        script: Servable = load_script(config)
-        return script
+        return script.load(config, folder)
     if config["loader"] == "fast":
         from serving.loaders.fast import Fast
 
