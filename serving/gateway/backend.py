@@ -15,49 +15,29 @@ from urllib.parse import SplitResult
 import httptools
 
 from serving.gateway.limits import CONNECT_TIMEOUT, IDLE_BACKEND, MAX_ANSWER_HEAD, SMALL
-from serving.gateway.request import tokens, without
+from serving.gateway.request import USUAL, tokens, without
 
 if TYPE_CHECKING:
     from serving.gateway.exchange import Exchange
 
 log = logging.getLogger("serving.gateway")
 
+NEVER = float("inf")
 BYTES_ACKED = 120  # offset of tcpi_bytes_acked, u64, in struct tcp_info of <linux/tcp.h>
 
 
 class Answer:
     """One answer of a backend, while it comes in."""
 
-    __slots__ = (
-        "blocks",
-        "bytes_of_head",
-        "chunked",
-        "complete",
-        "connection",
-        "head_ended",
-        "keep_alive",
-        "length",
-        "lines",
-        "status",
-    )
+    status = 0
+    length: int | None = None
+    chunked = keep_alive = head_ended = complete = False
+    bytes_of_head = 0
 
     def __init__(self) -> None:
-        self.status = 0
         self.lines: list[bytes] = []  # `name: value`, as they came, to be passed on
-        self.length: int | None = None
-        self.connection: list[bytes] = []
-        self.chunked = self.keep_alive = self.head_ended = self.complete = False
-        self.bytes_of_head = 0
         self.blocks: list[bytes] = []  # of the body, not yet passed on
-
-    def add(self, name: bytes, value: bytes) -> None:
-        """Take one header in."""
-        self.bytes_of_head += len(name) + len(value)
-        note = NOTES.get(name.lower())
-        if note is None:
-            self.lines.append(name + b": " + value)
-        else:
-            note(self, value)
+        self.connection: list[bytes] = []  # what Connection names
 
     @property
     def is_short(self) -> bool:
@@ -79,7 +59,8 @@ def _encoding(answer: Answer, value: bytes) -> None:
 
 
 def _connection(answer: Answer, value: bytes) -> None:
-    answer.connection += tokens(value)
+    if value not in USUAL:
+        answer.connection += tokens(value)
 
 
 NOTES: dict[bytes, Callable[[Answer, bytes], None]] = {
@@ -224,11 +205,17 @@ class Connection(asyncio.Protocol):
         self.excess = self.excess or self.answer.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.excess or self.answer.head_ended:
+        answer = self.answer
+        if answer.head_ended or self.excess:
             return  # a trailer
-        self.answer.add(name, value)
-        if self.answer.bytes_of_head > MAX_ANSWER_HEAD:
-            raise ValueError("the head is too large")
+        note = NOTES.get(name.lower())
+        if note is None:
+            answer.lines.append(name + b": " + value)
+            answer.bytes_of_head += len(value)
+            if answer.bytes_of_head > MAX_ANSWER_HEAD:
+                raise ValueError("the head is too large")
+        else:
+            note(answer, value)
 
     def on_headers_complete(self) -> None:
         answer = self.answer
@@ -294,7 +281,7 @@ class Origin:
         if self.retired:
             connection.close()
         else:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = NEVER
             self.idle.append(connection)
 
     def forget(self, connection: Connection) -> None:
@@ -302,19 +289,18 @@ class Origin:
         with contextlib.suppress(ValueError):
             self.idle.remove(connection)
 
-    def close_idle(self, before: float) -> None:
-        """Close what has been idle since `before`."""
-        while self.idle and self.idle[0].idle_since <= before:
-            self.idle.pop(0).close()
-
     def age(self, now: float) -> None:
-        """Close what has been idle for too long."""
-        self.close_idle(now - IDLE_BACKEND)
+        """Close what has been idle for too long, counted from the first look at it."""
+        while self.idle and self.idle[0].idle_since <= now - IDLE_BACKEND:
+            self.idle.pop(0).close()
+        for connection in self.idle:
+            connection.idle_since = min(connection.idle_since, now)
 
     def retire(self) -> None:
         """No route leads here any more: what is under way ends, and nothing is kept."""
         self.retired = True
-        self.close_idle(float("inf"))
+        while self.idle:
+            self.idle.pop().close()
 
     def dial(self, exchange: Exchange) -> None:
         """Open a connection for `exchange`, and tell it `connected` or `unreachable`."""

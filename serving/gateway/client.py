@@ -26,7 +26,7 @@ from serving.gateway.limits import (
     MAX_HEAD,
     WRITE_TIMEOUT,
 )
-from serving.gateway.request import Request, head_too_large
+from serving.gateway.request import NOTES, Request, head_too_large
 
 if TYPE_CHECKING:
     from serving.gateway.server import Gateway
@@ -118,8 +118,14 @@ class Client(asyncio.Protocol):
             self._incoming.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._incoming is not None and self._in_head:  # else it is a trailer
-            self._incoming.add(name, value)
+        request = self._incoming
+        if request is None or not self._in_head:
+            return  # a trailer
+        note = NOTES.get(name.lower())
+        if note is None:
+            request.lines.append(name + b": " + value)
+        else:
+            note(request, value)
 
     def on_headers_complete(self) -> None:
         if self._body_only or self._incoming is None:

@@ -36,22 +36,13 @@ CORS_HEADERS = b"access-control-"
 class Exchange:
     """One request that was routed. Its client is told by `answered` or `refuse` how it ended."""
 
-    __slots__ = (
-        "_body",
-        "_framed",
-        "_origin",
-        "_passed",
-        "_place",
-        "_uploaded",
-        "client",
-        "connection",
-        "destination",
-        "head_sent",
-        "identity",
-        "limit",
-        "request",
-        "target",
-    )
+    connection: Connection | None = None
+    head_sent = False
+    _place = 0  # in _origins: the backend being tried
+    _body = b""  # kept until the answer, so that it can be sent again
+    _uploaded = False
+    _framed = False  # the answer goes to the client in chunks
+    _passed = 0  # bytes of the answer's body, so far
 
     def __init__(
         self, client: Client, request: Request, destination: Destination, target: bytes
@@ -60,28 +51,21 @@ class Exchange:
         self.target = target
         self.identity = request.identity or new_request_id()
         self.limit = destination.limit or client.gateway.max_body_bytes
-        self.connection: Connection | None = None
-        self.head_sent = False
-        self._origin: list[Origin] = []
-        self._place = 0  # in _origin: the backend being tried
-        self._body = b""  # kept until the answer, so that it can be sent again
-        self._uploaded = False
-        self._framed = False  # the answer goes to the client in chunks
-        self._passed = 0  # bytes of the answer's body, so far
+        self._origins: list[Origin] = []
 
     def start(self) -> None:
         """Send it; raises GatewayError when it need not be sent at all."""
         request = self.request
         if request.length is not None and request.length > self.limit:
             raise too_large(self.limit)
-        self._origin = self.destination.order(self.client.gateway.clock.now)
+        self._origins = self.destination.order(self.client.gateway.clock.now)
         if not request.streams and request.blocks:
             self._body = b"".join(request.blocks)
             request.blocks = []
         self._try(fresh=False)
 
     def _try(self, *, fresh: bool) -> None:
-        origin = self._origin[self._place]
+        origin = self._origins[self._place]
         connection = None if fresh else origin.take()
         if connection is None:
             if self.request.streams:
@@ -103,7 +87,7 @@ class Exchange:
         if self.client.exchange is not self:
             return
         self._place += 1
-        if self._place < len(self._origin):
+        if self._place < len(self._origins):
             self._try(fresh=False)
         else:
             self.client.refuse(unavailable("The service cannot be reached now; try again.", 2))

@@ -2,68 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from serving.contract import MAX_REQUEST_ID, REQUEST_ID_HEADER
 from serving.gateway.answers import GatewayError, bad_request
 from serving.gateway.limits import MAX_HEAD, SMALL
 
-PRINTABLE = re.compile(rb"[!-~]+").fullmatch
+USUAL = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})  # of Connection
 
 
 class Request:
     """A request that is being received. Its body is whole, or streamed when `streams`."""
 
-    __slots__ = (
-        "asked_headers",
-        "asked_method",
-        "blocks",
-        "bytes_of_head",
-        "chunked",
-        "complete",
-        "connection",
-        "expects",
-        "hosts",
-        "identity",
-        "keep_alive",
-        "length",
-        "lines",
-        "method",
-        "origin",
-        "problem",
-        "received",
-        "refused",
-        "streams",
-        "target",
-        "version",
-    )
+    method = target = b""
+    version = "1.1"
+    host = b""
+    hosts = 0  # how many Host headers there are
+    identity = b""
+    length: int | None = None  # Content-Length
+    chunked = expects = keep_alive = False
+    origin = asked_method = asked_headers = b""  # of CORS
+    problem: GatewayError | None = None
+    bytes_dropped = 0  # of headers that are not passed on
+    streams = complete = False
+    received = 0  # bytes of the body
 
     def __init__(self) -> None:
-        self.method = self.target = b""
-        self.version = "1.1"
         self.lines: list[bytes] = []  # `name: value`, as they came, to be passed on
-        self.hosts: list[bytes] = []
-        self.identity = b""
-        self.length: int | None = None  # Content-Length
-        self.chunked = self.expects = self.keep_alive = False
-        self.connection: list[bytes] = []
-        self.origin = self.asked_method = self.asked_headers = b""  # of CORS
-        self.problem: GatewayError | None = None
-        self.bytes_of_head = 0
-        self.streams = self.complete = False
-        self.refused = False  # its body is of no interest any more
         self.blocks: list[bytes] = []  # of the body, not yet passed on
-        self.received = 0  # bytes of the body
-
-    def add(self, name: bytes, value: bytes) -> None:
-        """Take one header in."""
-        self.bytes_of_head += len(name) + len(value) + 4
-        note = NOTES.get(name.lower())
-        if note is None:
-            self.lines.append(name + b": " + value)
-        else:
-            note(self, value)
+        self.connection: list[bytes] = []  # what Connection names
 
     def end_head(self, method: bytes, version: str, *, keep_alive: bool) -> None:
         """Judge the whole head: `problem`, `streams` and `keep_alive` hold from here on."""
@@ -76,24 +43,18 @@ class Request:
         self.streams = self.chunked or self.expects or not small
 
     def _problem(self) -> GatewayError | None:
-        if self.bytes_of_head + len(self.target) > MAX_HEAD:
+        if sum(map(len, self.lines)) + self.bytes_dropped + len(self.target) > MAX_HEAD:
             return head_too_large()
         if self.version not in ("1.0", "1.1"):
             return GatewayError(505, "HTTPVersionNotSupported", "Only HTTP/1.1 is spoken here.")
-        if len(self.hosts) > 1 or (not self.hosts and self.version == "1.1"):
+        if self.hosts != 1 and (self.hosts or self.version == "1.1"):
             return bad_request("A request has one Host header.")
         if self.chunked and (self.length is not None or self.version == "1.0"):
             return bad_request("A body has Content-Length or Transfer-Encoding, not both.")
-        if not PRINTABLE(self.target) or b"#" in self.target:
-            return bad_request("The request's target holds characters that no URI has.")
         if len(self.identity) > MAX_REQUEST_ID:
             text = f"{REQUEST_ID_HEADER} must not exceed {MAX_REQUEST_ID} characters"
             return GatewayError(431, "RequestHeaderFieldsTooLarge", text)
         return None
-
-    @property
-    def host(self) -> bytes:
-        return self.hosts[0] if self.hosts else b""
 
     @property
     def has_body(self) -> bool:
@@ -118,12 +79,14 @@ def tokens(value: bytes) -> list[bytes]:
     return [name for name in names if name not in (b"", b"close", b"keep-alive")]
 
 
-def _drop(_: Request, value: bytes) -> None:
+def _drop(request: Request, value: bytes) -> None:
     """Hop by hop (RFC 9110 §7.6.1), written anew here, or the studio's alone (cookies)."""
+    request.bytes_dropped += len(value)
 
 
 def _host(request: Request, value: bytes) -> None:
-    request.hosts.append(value)
+    request.host = value
+    request.hosts += 1
 
 
 def _identity(request: Request, value: bytes) -> None:
@@ -145,7 +108,8 @@ def _encoding(request: Request, value: bytes) -> None:
 
 
 def _connection(request: Request, value: bytes) -> None:
-    request.connection += tokens(value)
+    if value not in USUAL:
+        request.connection += tokens(value)
 
 
 def _expect(request: Request, value: bytes) -> None:

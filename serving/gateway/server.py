@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import resource
@@ -148,6 +149,7 @@ async def _serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | N
         log.error("port %d on %s cannot be used: %s", port, host, error)  # noqa: TRY400
         return contract.EXIT_PORT_TAKEN
     log.info("gateway listens on %s port %d", host, port)
+    gc.freeze()  # what is there now stays; the collector need not look at it again
     while not stop.is_set():
         gateway.tick(loop.time())
         with contextlib.suppress(TimeoutError):

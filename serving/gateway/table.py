@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from serving.contract import GATEWAY_PATHS, GATEWAY_PREFIX, Route
-from serving.gateway.answers import GatewayError, unavailable
+from serving.gateway.answers import GatewayError, bad_request, unavailable
 from serving.gateway.backend import Origin
 from serving.gateway.cors import Cors
 
 PREFIX = GATEWAY_PREFIX.encode()
 PATHS = frozenset(path.encode() for path in GATEWAY_PATHS)
+PRINTABLE = re.compile(rb"[!-~]+").fullmatch
 MAX_KNOWN = 1024  # paths whose way is remembered
 CLIMBS = (b"%2e", b"%2f", b"%5c", b"\\")
 
@@ -100,10 +102,12 @@ class Table:
                 old.retire()
 
     def find(self, target: bytes) -> tuple[Destination, bytes]:
-        """Return (service, target there) for a request's target; raises GatewayError 404."""
+        """Return (service, target there) for a request's target; raises GatewayError 404 or 400."""
         known = self._known.get(target)
         if known is not None:
             return known
+        if not PRINTABLE(target) or b"#" in target:
+            raise bad_request("The request's target holds characters that no URI has.")
         path, mark, query = target.partition(b"?")
         name, rest = split_path(path)
         destination = self.destinations.get(name)
