@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.idle_since = 0.0
         self.is_open = False
-        self.is_full = False  # it takes no more bytes for now
+        self.is_used = False  # it has served before
         self.excess = False  # it said more than it was asked
         self._held = False
         self._sent = self._sent_before = 0  # bytes, ever and before this exchange
@@ -128,6 +128,7 @@ class Connection(asyncio.Protocol):
     def end(self, *, reuse: bool) -> None:
         """The exchange is over; keep the connection for another, or close it."""
         self.exchange = None
+        self.is_used = True
         self.go_on()
         if reuse and self.is_open and not self.excess and self.answer.keep_alive:
             self.origin.keep(self)
@@ -143,6 +144,17 @@ class Connection(asyncio.Protocol):
         """Cut it: nothing of ours is on its way any more, or nobody wants it."""
         self.is_open = False
         self.transport.abort()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the backend has closed it, and the event loop does not know yet."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True  # the end, or bytes that nobody asked for
 
     @property
     def was_untouched(self) -> bool:
@@ -167,7 +179,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             log.warning("%s answered what is no HTTP: %s", self.origin.url, error)
             exchange.nonsense()
             return
@@ -175,29 +187,36 @@ class Connection(asyncio.Protocol):
             exchange.relay(self.answer)
 
     def pause_writing(self) -> None:
-        self.is_full = True
         if self.exchange is not None:
             self.exchange.hold_upload()
 
     def resume_writing(self) -> None:
-        self.is_full = False
         if self.exchange is not None:
             self.exchange.go_on_uploading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
+        if error is not None and self.exchange is not None:
+            self._read_rest()
         exchange, answer = self.exchange, self.answer
         if exchange is None:
             self.origin.forget(self)
             return
         untouched = self.was_untouched
         self.exchange = None
+        self.is_used, used = True, self.is_used
         until_end = answer.head_ended and answer.length is None and not answer.chunked
         if until_end and error is None and not answer.complete:
             answer.complete = True
             exchange.relay(answer)
         else:
-            exchange.lost(untouched=untouched)
+            exchange.lost(self.origin, untouched=untouched, used=used)
+
+    def _read_rest(self) -> None:
+        """Read what came before the error: a refused upload breaks off with its answer unread."""
+        with contextlib.suppress(OSError):
+            while self.exchange is not None and (data := self._socket.recv(SMALL)):
+                self.data_received(data)
 
     # --- called by the parser
 
@@ -219,9 +238,13 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         answer = self.answer
-        answer.status = self.parser.get_status_code()
-        if self.excess or 100 < answer.status < 200 or answer.status == 100:
+        if self.excess:
             return
+        answer.status = self.parser.get_status_code()
+        if answer.status == 101:
+            raise ValueError("it changed the protocol, which nobody asked for")
+        if answer.status < 200:
+            return  # the real one follows
         answer.head_ended = True
         answer.keep_alive = self.parser.should_keep_alive()
         if answer.connection:
@@ -239,8 +262,6 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.answer.head_ended:
             self.answer.complete = True
-        elif self.answer.status == 101:
-            raise ValueError("it changed the protocol, which nobody asked for")
         elif not self.excess:
             self.answer = Answer()  # 1xx: the real one follows
 

@@ -18,8 +18,6 @@ from serving.gateway.answers import STATUS_LINES, GatewayError, bad_request, una
 from serving.gateway.exchange import Exchange
 from serving.gateway.limits import (
     BODY_RATE,
-    BODY_TIMEOUT,
-    HEAD_TIMEOUT,
     IDLE_CLIENT,
     LINGER,
     MAX_FRAMING,
@@ -68,7 +66,7 @@ class Client(asyncio.Protocol):
         address = peer[0].encode() if isinstance(peer, tuple) else b""
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
         self.forwarded = b"\r\nx-forwarded-for: " + address + b"\r\nx-forwarded-proto: " + scheme
-        self._deadline = self.gateway.clock.now + HEAD_TIMEOUT
+        self._deadline = self.gateway.clock.now + self.gateway.limits.head_timeout
         self._surplus = not self.gateway.welcome(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -77,10 +75,10 @@ class Client(asyncio.Protocol):
         self._lingers = True
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
-            exchange.abandon()
+            exchange.abandon()  # nobody is left to answer
 
     def data_received(self, data: bytes) -> None:
-        if self._lingers:
+        if self._lingers or self._broken is not None:
             return
         self._progress = False
         try:
@@ -104,6 +102,7 @@ class Client(asyncio.Protocol):
         self._stalled = NEVER
         if self.exchange is not None:
             self.exchange.go_on_answering()
+        self._pump()
 
     # --- called by the parser
 
@@ -111,7 +110,7 @@ class Client(asyncio.Protocol):
         if not self._body_only:
             self._incoming = Request()
             self._in_head, self._idle_bytes, self._progress = True, 0, True
-            self._deadline = self.gateway.clock.now + HEAD_TIMEOUT
+            self._deadline = self.gateway.clock.now + self.gateway.limits.head_timeout
 
     def on_url(self, url: bytes) -> None:
         if self._incoming is not None and self._in_head:
@@ -135,7 +134,7 @@ class Client(asyncio.Protocol):
         self._upgrade = parser.should_upgrade()
         keep_alive = self._upgrade or parser.should_keep_alive()
         request.end_head(parser.get_method(), parser.get_http_version(), keep_alive=keep_alive)
-        self._deadline = self.gateway.clock.now + BODY_TIMEOUT
+        self._deadline = self.gateway.clock.now + self.gateway.limits.body_timeout
         self._waiting.append(request)
 
     def on_body(self, block: bytes) -> None:
@@ -145,8 +144,8 @@ class Client(asyncio.Protocol):
         self._progress, self._idle_bytes = True, 0
         request.received += len(block)
         request.blocks.append(block)
-        now = self.gateway.clock.now
-        self._deadline = min(self._deadline + len(block) / BODY_RATE, now + BODY_TIMEOUT)
+        latest = self.gateway.clock.now + self.gateway.limits.body_timeout
+        self._deadline = min(self._deadline + len(block) / BODY_RATE, latest)
 
     def on_message_complete(self) -> None:
         request = self._incoming
@@ -180,12 +179,8 @@ class Client(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._request is None and self._waiting and not self._lingers:
-                request = self._waiting[0]
-                if not (request.complete or request.streams or request.problem):
-                    break
-                self._waiting.popleft()
-                self._begin(request)
+            while self._may_begin():
+                self._begin(self._waiting.popleft())
             if self._request is None and self._broken is not None and not self._lingers:
                 self._begin_broken(self._broken)
         finally:
@@ -193,8 +188,18 @@ class Client(asyncio.Protocol):
         if self.exchange is not None and self._request is not None:
             if self._waiting:
                 self.hold("order")
-            if self._request.blocks or self._request.complete:
+            else:
+                self.go_on("order")
+            if self._request.streams:
                 self.exchange.upload()
+
+    def _may_begin(self) -> bool:
+        """Whether a request waits, is ready, and the client has taken the answers before it."""
+        if self._request is not None or not self._waiting or self._lingers:
+            return False
+        request = self._waiting[0]
+        ready = request.complete or request.streams or request.problem is not None
+        return ready and self._stalled == NEVER
 
     def _begin(self, request: Request) -> None:
         self._request = request
@@ -285,7 +290,7 @@ class Client(asyncio.Protocol):
     def answered(self) -> None:
         """The answer under way is written: begin the next, or leave."""
         self._request = self.exchange = None
-        self._holds.discard("upload")
+        self.go_on("upload")
         if not self.stays:
             self._leave()
             return
@@ -329,7 +334,7 @@ class Client(asyncio.Protocol):
         if not self._holds:
             self.transport.resume_reading()
             if self._incoming is not None:
-                self._deadline = self.gateway.clock.now + BODY_TIMEOUT
+                self._deadline = self.gateway.clock.now + self.gateway.limits.body_timeout
 
     # --- called by the gateway
 

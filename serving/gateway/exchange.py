@@ -50,7 +50,7 @@ class Exchange:
         self.client, self.request, self.destination = client, request, destination
         self.target = target
         self.identity = request.identity or new_request_id()
-        self.limit = destination.limit or client.gateway.max_body_bytes
+        self.limit = destination.limit or client.gateway.limits.max_body_bytes
         self._origins: list[Origin] = []
 
     def start(self) -> None:
@@ -67,6 +67,9 @@ class Exchange:
     def _try(self, *, fresh: bool) -> None:
         origin = self._origins[self._place]
         connection = None if fresh else origin.take()
+        while connection is not None and self.request.streams and connection.is_stale:
+            connection.close()  # a streamed body cannot be sent again, so it is worth a look
+            connection = origin.take()
         if connection is None:
             if self.request.streams:
                 self.client.hold("upload")
@@ -101,7 +104,8 @@ class Exchange:
             connection.write(self._head(connection.origin) + self._body)
             return
         connection.write(self._head(connection.origin))
-        if request.expects and not request.received and not request.complete:
+        if request.expects and not request.received:
+            request.expects = False
             self.client.write(CONTINUE)
         self.client.go_on("upload")
         self.upload()
@@ -129,8 +133,7 @@ class Exchange:
         if connection is None or self._uploaded or not request.streams:
             return
         if request.received > self.limit:
-            self._drop()
-            self.client.refuse(too_large(self.limit))
+            self._fail(too_large(self.limit))
             return
         block, request.blocks = b"".join(request.blocks), []
         if request.chunked and block:
@@ -157,14 +160,16 @@ class Exchange:
         if not self.head_sent:
             if answer.is_short and not answer.complete:
                 return  # whole, or a 503: so a short answer never breaks off at the client
-            if answer.length is not None and answer.length > self.client.gateway.max_answer_bytes:
-                self._drop()
+            if (
+                answer.length is not None
+                and answer.length > self.client.gateway.limits.max_answer_bytes
+            ):
                 text = "The service's answer is larger than the gateway passes on."
-                self.client.refuse(GatewayError(502, "AnswerTooLarge", text))
+                self._fail(GatewayError(502, "AnswerTooLarge", text))
                 return
         body, answer.blocks = b"".join(answer.blocks), []
         self._passed += len(body)
-        if self._passed > self.client.gateway.max_answer_bytes:
+        if self._passed > self.client.gateway.limits.max_answer_bytes:
             log.warning("an answer of %s was cut: it is too large", self.destination.name)
             self._drop()
             self.client.cut()
@@ -217,29 +222,32 @@ class Exchange:
 
     # --- what goes wrong
 
-    def lost(self, *, untouched: bool) -> None:
+    def lost(self, origin: Origin, *, untouched: bool, used: bool) -> None:
         """The backend's connection is gone before its answer was whole."""
         self.connection = None
-        began = self.request.streams and self.request.received > 0
-        if untouched and not self.head_sent and not began:
+        can_repeat = not (self.head_sent or (self.request.streams and self.request.received))
+        if untouched and can_repeat:
             self._uploaded = False
-            self._try(fresh=True)
-        elif self.head_sent:
-            log.warning("%s broke off an answer", self.destination.name)
-            self.client.cut()  # so that it is seen
-        else:
-            log.warning("%s closed a connection without an answer", self.destination.name)
-            text = "The service closed the connection without an answer; try again."
-            self.client.refuse(unavailable(text, 1))
+            if used:
+                self._try(fresh=True)  # it had been idle for too long
+            else:
+                self.unreachable(origin)  # something accepts and closes: nobody is behind it
+            return
+        log.warning("%s broke off without a whole answer", self.destination.name)
+        text = "The service closed the connection without an answer; try again."
+        self._fail(unavailable(text, 1))
 
     def nonsense(self) -> None:
         """The backend's bytes are no HTTP."""
+        self._fail(GatewayError(502, "BadGateway", "The service's answer is no HTTP."))
+
+    def _fail(self, error: GatewayError) -> None:
+        """End with `error`; an answer that has begun is cut instead, so that it is seen."""
         self._drop()
         if self.head_sent:
             self.client.cut()
         else:
-            text = "The service's answer is no HTTP."
-            self.client.refuse(GatewayError(502, "BadGateway", text))
+            self.client.refuse(error)
 
     def abandon(self) -> None:
         """The client is gone, or its request broken: the backend hears no end of it."""
