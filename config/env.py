@@ -33,6 +33,7 @@ class Env:
     artifact_root: str
     public_url: str
     gateway_public_url: str
+    gateway_tls: tuple[Path, Path] | None
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     max_steps: int
@@ -91,6 +92,21 @@ def _url(source: Mapping[str, str], name: str) -> str:
     return raw
 
 
+def _gateway_tls(source: Mapping[str, str]) -> tuple[Path, Path] | None:
+    """Return the files of certificate and key; None: the gateway speaks plain HTTP."""
+    names = ("SLIPWAY_GATEWAY_TLS_CERT", "SLIPWAY_GATEWAY_TLS_KEY")
+    raw = [source.get(name, "").strip() for name in names]
+    if not any(raw):
+        return None
+    for name, value in zip(names, raw, strict=True):
+        if not value:
+            raise SettingError(f"{' and '.join(names)} go together; {name} is not set.")
+        if not Path(value).expanduser().is_file():
+            raise SettingError(f"{name} names no file: {value!r}.")
+    certificate, key = (Path(value).expanduser().resolve() for value in raw)
+    return certificate, key
+
+
 def load(source: Mapping[str, str] | None = None) -> Env:
     """Read all settings.
 
@@ -120,6 +136,7 @@ def load(source: Mapping[str, str] | None = None) -> Env:
         artifact_root=env.get("SLIPWAY_ARTIFACT_ROOT", "").strip() or str(data.artifacts),
         public_url=_url(env, "SLIPWAY_PUBLIC_URL"),
         gateway_public_url=_url(env, "SLIPWAY_GATEWAY_PUBLIC_URL"),
+        gateway_tls=_gateway_tls(env),
         allowed_hosts=_list(env, "SLIPWAY_ALLOWED_HOSTS"),
         trusted_proxies=_list(env, "SLIPWAY_TRUSTED_PROXIES"),
         max_steps=_int(env, "SLIPWAY_MAX_STEPS", 2, 1, 64),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -70,9 +71,7 @@ def score(
         raise Invalid(_("The request is larger than the gateway accepts."), fields={"body": []})
     env = settings.SLIPWAY
     timeout = _scoring_seconds(service) + GRACE_S
-    connection = http.client.HTTPConnection(
-        ANY_ADDRESS.get(env.host, env.host), env.gateway_port, timeout=CONNECT_TIMEOUT_S
-    )
+    connection = _gateway()
     started = time.monotonic()
     try:
         connection.connect()
@@ -99,6 +98,20 @@ def score(
         ) from error
     finally:
         connection.close()
+
+
+def _gateway() -> http.client.HTTPConnection:
+    """A connection to the gateway, not yet opened; over TLS it must show its own certificate."""
+    env = settings.SLIPWAY
+    host = ANY_ADDRESS.get(env.host, env.host)
+    if env.gateway_tls is None:
+        return http.client.HTTPConnection(host, env.gateway_port, timeout=CONNECT_TIMEOUT_S)
+    context = ssl.create_default_context(cafile=str(env.gateway_tls[0]))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False  # it is asked by address; nobody else has this certificate
+    return http.client.HTTPSConnection(
+        host, env.gateway_port, timeout=CONNECT_TIMEOUT_S, context=context
+    )
 
 
 def _read(response: http.client.HTTPResponse, started: float) -> ScoreResult:

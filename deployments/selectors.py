@@ -104,7 +104,8 @@ def gateway_base(host: str = "") -> str:
     name = name or settings.SLIPWAY.host
     if ":" in name:
         name = f"[{name}]"
-    return f"http://{name}:{settings.SLIPWAY.gateway_port}"
+    scheme = "https" if settings.SLIPWAY.gateway_tls else "http"
+    return f"{scheme}://{name}:{settings.SLIPWAY.gateway_port}"
 
 
 def scoring_uri(service: Service, host: str = "") -> str:

@@ -10,7 +10,14 @@ import os
 import sys
 from pathlib import Path
 
-from serving.contract import MAX_BODY_BYTES
+# Fields of serving.gateway.limits.Limits, which hold the defaults; imported only by a gateway.
+GATEWAY_LIMITS: dict[str, type] = {
+    "max-body-bytes": int,
+    "max-answer-bytes": int,
+    "max-connections": int,
+    "head-timeout": float,
+    "body-timeout": float,
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
     gateway.add_argument("--run-dir", type=Path, required=True, help="holds routes.json")
     gateway.add_argument("--host", default="127.0.0.1")
     gateway.add_argument("--port", type=int, required=True)
-    gateway.add_argument("--max-body-bytes", type=int, default=MAX_BODY_BYTES)
+    for name, kind in GATEWAY_LIMITS.items():
+        gateway.add_argument(f"--{name}", type=kind, help="see the Gateway's reference")
+    gateway.add_argument("--tls-cert", type=Path, help="certificate chain, PEM; with --tls-key")
+    gateway.add_argument("--tls-key", type=Path, help="its key, PEM, without a password")
 
     check = commands.add_parser("check", help="load a model, score its input example, print JSON")
     check.add_argument("--model", type=Path, required=True, help="MLflow model folder")
@@ -64,8 +74,14 @@ def main(argv: list[str] | None = None) -> int:
         return run_worker(args.dir, args.index, fds, master=args.master, late=args.late)
     if args.command == "gateway":
         from serving.gateway import run_gateway
+        from serving.gateway.limits import Limits
 
-        return run_gateway(args.run_dir, args.host, args.port, max_body_bytes=args.max_body_bytes)
+        if (args.tls_cert is None) != (args.tls_key is None):
+            parser().error("--tls-cert and --tls-key go together")
+        names = [name.replace("-", "_") for name in GATEWAY_LIMITS]
+        given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        tls = (args.tls_cert, args.tls_key) if args.tls_cert else None
+        return run_gateway(args.run_dir, args.host, args.port, limits=Limits(**given), tls=tls)
     from serving.check import run_check
 
     return run_check(args.model, args.loader)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from serving.contract import APPLIED_FILE, ROUTES_FILE, Backend, Route, RoutesDocument
+from serving.contract import APPLIED_FILE, ROUTES_FILE, Route, RoutesDocument
 from serving.files import Stamp, read_json, stamp, write_json
 
 log = logging.getLogger("serving.routes")
@@ -24,8 +25,11 @@ class RouteTable:
         self._stamp: Stamp | None = None
         self._noted = -1
 
-    def load(self) -> None:
-        """Apply routes.json if it changed; a broken or missing file changes nothing."""
+    def load(self) -> bool:
+        """Take routes.json if it changed; a broken or missing file changes nothing.
+
+        Returns whether `services` and `version` are new.
+        """
         found = stamp(self.path)
         if found is not None and found != self._stamp:
             self._stamp = found
@@ -35,28 +39,14 @@ class RouteTable:
                 log.error("routes.json is broken, the last routes stay: %s", error)  # noqa: TRY400
             else:
                 self.services, self.version = document["services"], document["version"]
+                return True
+        return False
 
     def note(self) -> None:
         """Write gateway.json, once per version in force; raises OSError."""
         if self.version != self._noted:
             write_json(self.applied_path, {"version": self.version, "pid": os.getpid()})
             self._noted = self.version
-
-    def backends(self, name: str) -> list[Backend]:
-        """Return the service's backends in the order to try them, drawn by weight.
-
-        Raises KeyError for an unknown service. A backend of weight 0 gets nothing.
-        """
-        backends = self.services[name]["backends"]
-        if len(backends) == 1:
-            return backends if backends[0]["weight"] > 0 else []
-        # Efraimidis and Spirakis: sorting by u^(1/w) draws without replacement by weight.
-        drawn = [
-            (random.random() ** (1 / backend["weight"]), place)  # noqa: S311
-            for place, backend in enumerate(backends)
-            if backend["weight"] > 0
-        ]
-        return [backends[place] for _, place in sorted(drawn, reverse=True)]
 
 
 def checked(document: RoutesDocument) -> RoutesDocument:
@@ -66,6 +56,11 @@ def checked(document: RoutesDocument) -> RoutesDocument:
     for name, route in document["services"].items():
         if not isinstance(route["reason"], str):
             raise TypeError(f"reason of {name!r} is not a text")
+        extra: Mapping[str, Any] = route
+        if extra.get("max_body_bytes", 1) < 1:
+            raise ValueError(f"max_body_bytes of {name!r} is below 1")
+        if any(not isinstance(origin, str) for origin in extra.get("cors_origins", [])):
+            raise TypeError(f"an origin of {name!r} is not a text")
         for backend in route["backends"]:
             if not backend["url"].startswith(("http://", "https://")):
                 raise ValueError(f"backend of {name!r} has no http URL")

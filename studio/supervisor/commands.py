@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -137,12 +138,15 @@ class _Builder:
             *(sys.executable, "-m", "serving", "gateway", "--run-dir", str(self.data.run)),
             *("--host", env.host, "--port", str(env.gateway_port)),
         ]
-        probe = probe_host(env.host)
+        if env.gateway_tls is not None:
+            certificate, key = env.gateway_tls
+            command += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+        probe, tls = probe_host(env.host), env.gateway_tls is not None
         return self._spec(
             "gateway",
             command,
             patience=15.0,  # it drains what it has accepted
-            is_ready=lambda: http_answers(probe, env.gateway_port, "/"),
+            is_ready=lambda: http_answers(probe, env.gateway_port, "/", tls=tls),
         )
 
     def worker(self, queue: str, concurrency: int) -> ChildSpec:
@@ -202,9 +206,18 @@ def unix_answers(path: Path, url: str) -> bool:
     return _answers(_UnixConnection(path), url, below=300)
 
 
-def http_answers(host: str, port: int, url: str) -> bool:
-    """Whether an HTTP server answers `url`, with whatever status says that it works."""
-    return _answers(http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT), url, below=500)
+def http_answers(host: str, port: int, url: str, *, tls: bool = False) -> bool:
+    """Whether an HTTP server answers `url`, with whatever status says that it works.
+
+    Its certificate is not checked: it is our own process, asked by address, and told nothing.
+    """
+    if not tls:
+        plain = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT)
+        return _answers(plain, url, below=500)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    secure = http.client.HTTPSConnection(host, port, timeout=PROBE_TIMEOUT, context=context)
+    return _answers(secure, url, below=500)
 
 
 def _answers(connection: http.client.HTTPConnection, url: str, *, below: int) -> bool:

@@ -228,8 +228,9 @@ def test_a_request_that_began_is_never_sent_twice(
 
     answer = requests.post(process.path("v2/die"), json={}, timeout=10)
 
-    assert answer.status_code == 502
-    assert answer.json()["code"] == "BadGateway"
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "ServiceUnavailable"
+    assert int(answer.headers["retry-after"]) > 0
     assert len(one.seen) + len(two.seen) == 1
 
 
