@@ -186,13 +186,13 @@ class TokenView(APIView):
         operation_id="services_token",
         tags=SERVICES,
         request=None,
-        responses={200: shapes.TokenSerializer, **refusals(404, 409)},
+        responses={200: shapes.ServiceTokenSerializer, **refusals(404, 409)},
     )
     def post(self, request: Request, name: str) -> Response:
         """Issue a token for callers; it works until it expires. Leaves an event."""
         service = selectors.service_get(name)
         token = tokens.service_token(service=service, user=request.user)  # type: ignore[arg-type]
-        body = shapes.TokenSerializer(vars(token)).data
+        body = shapes.ServiceTokenSerializer(vars(token)).data
         return Response(body, headers={"Cache-Control": "no-store, private"})
 
 

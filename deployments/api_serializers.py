@@ -172,7 +172,7 @@ class KeyChoiceSerializer(Body):
     key = serializers.ChoiceField(choices=["primary", "secondary", "token"])
 
 
-class TokenSerializer(Body):
+class ServiceTokenSerializer(Body):
     """Send it as `Authorization: Bearer <access_token>`."""
 
     access_token = serializers.CharField()
