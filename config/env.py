@@ -40,6 +40,8 @@ class Env:
     min_free_bytes: int
     deploy_timeout_s: int
     service_user: str
+    otlp_endpoint: str
+    token_lifetime_s: int
     debug: bool
     log_level: str
 
@@ -143,6 +145,8 @@ def load(source: Mapping[str, str] | None = None) -> Env:
         min_free_bytes=_int(env, "SLIPWAY_MIN_FREE", 1_000_000_000, 0, 2**50),
         deploy_timeout_s=_int(env, "SLIPWAY_DEPLOY_TIMEOUT", 600, 5, 86_400),
         service_user=env.get("SLIPWAY_SERVICE_USER", "").strip() or "nobody",
+        otlp_endpoint=_url(env, "SLIPWAY_OTLP_ENDPOINT"),
+        token_lifetime_s=_int(env, "SLIPWAY_TOKEN_LIFETIME", 3600, 60, 30 * 86_400),
         debug=_bool(env, "SLIPWAY_DEBUG"),
         log_level=env.get("SLIPWAY_LOG_LEVEL", "").strip().upper() or "INFO",
     )

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deployments import api_serializers as shapes
-from deployments import credentials, selectors, services
+from deployments import credentials, selectors, services, tokens
 from deployments.api_common import (
     OFFSET,
     SERVICES,
@@ -171,12 +171,29 @@ class KeyRegenerateView(APIView):
         responses={200: shapes.KeysSerializer, **refusals(400, 404)},
     )
     def post(self, request: Request, name: str) -> Response:
-        """Replace one key; the old one stops working within seconds."""
+        """Replace one key, or what tokens are signed with; the old one stops working in seconds."""
         service = selectors.service_get(name)
         key = body_read(shapes.KeyChoiceSerializer, request)["key"]
         credentials.service_keys_regenerate(service=service, key=key, user=request.user)  # type: ignore[arg-type]
         keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
         return Response(keys, headers={"Cache-Control": "no-store, private"})
+
+
+class TokenView(APIView):
+    """Tokens of a service."""
+
+    @extend_schema(
+        operation_id="services_token",
+        tags=SERVICES,
+        request=None,
+        responses={200: shapes.ServiceTokenSerializer, **refusals(404, 409)},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Issue a token for callers; it works until it expires. Leaves an event."""
+        service = selectors.service_get(name)
+        token = tokens.service_token(service=service, user=request.user)  # type: ignore[arg-type]
+        body = shapes.ServiceTokenSerializer(vars(token)).data
+        return Response(body, headers={"Cache-Control": "no-store, private"})
 
 
 class ServiceLogView(APIView):

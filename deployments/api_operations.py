@@ -136,7 +136,7 @@ class TargetsView(APIView):
     def get(self, request: Request) -> Response:
         """List targets by name, as they were at their last check."""
         query = query_read(request)
-        page = rows_by_name(selectors.targets_list(), query["page_token"], query["limit"])
+        page = rows_by_name(selectors.targets_with_names(), query["page_token"], query["limit"])
         return page_answer([shapes.target_body(item) for item in page.items], page.next_token)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from deployments import selectors
+from deployments import configuration, selectors
 from deployments.choices import OperationKind, OperationStatus, ServiceState, StepState
+from deployments.instances import batches
 from deployments.models import Operation, Revision, Service, Target
 from deployments.preflight import Check
 from deployments.wizard import Recommendation
@@ -31,16 +32,24 @@ DEPLOYMENT: dict[str, Any] = {  # for the document; `configuration.validate` jud
                 "memoryInGB": {"type": "number", "minimum": 0.0625, "maximum": 4096},
             },
         },
-        "numReplicas": {"type": "integer", "minimum": 1, "maximum": 1},
-        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
-        "authEnabled": {"type": "boolean"},
-        "maxConcurrentRequestsPerContainer": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 10_000,
+        **{
+            name: {"type": "integer", "minimum": low, "maximum": high}
+            for name, low, high in configuration.WHOLE.values()
         },
-        "maxQueueWaitMs": {"type": "integer", "minimum": 0, "maximum": 600_000},
-        "scoringTimeoutMs": {"type": "integer", "minimum": 100, "maximum": 3_600_000},
+        **{name: {"type": "boolean"} for name in configuration.SWITCHES.values()},
+        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "batching": {"type": "string", "enum": list(configuration.BATCHING)},
+        "corsOrigins": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
+        "appInsightsEnabled": {"type": "boolean", "description": "OpenTelemetry traces"},
+        "enableAppInsights": {"type": "boolean", "description": "The same as appInsightsEnabled"},
+        "telemetry": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "endpoint": {"type": "string", "nullable": True, "description": "OTLP over HTTP"},
+                "sample": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+        },
         "tags": _PAIRS,
         "properties": _PAIRS,
         "description": {"type": "string", "maxLength": 10_000},
@@ -68,6 +77,14 @@ class OperationSerializer(Body):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
+class BatchingSerializer(Body):
+    """Whether requests that wait together are scored together."""
+
+    on = serializers.BooleanField()
+    row_wise = serializers.BooleanField(allow_null=True, help_text="Found by the check; null: none")
+    reason = serializers.CharField(allow_blank=True)
+
+
 class ServiceSerializer(Body):
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
@@ -83,8 +100,11 @@ class ServiceSerializer(Body):
     message = serializers.CharField(allow_blank=True)
     scoring_uri = serializers.CharField()
     swagger_uri = serializers.CharField()
-    deployment = serializers.DictField()
+    deployment = serializers.DictField(help_text="As the PATCH of a service takes it")
     inference = serializers.DictField()
+    loader = serializers.CharField(allow_null=True, help_text="`fast`, `plain`; of the revision")
+    loader_reason = serializers.CharField(allow_blank=True)
+    batching = BatchingSerializer(allow_null=True)
     created_by = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -149,7 +169,16 @@ class KeysSerializer(Body):
 
 
 class KeyChoiceSerializer(Body):
-    key = serializers.ChoiceField(choices=["primary", "secondary"])
+    key = serializers.ChoiceField(choices=["primary", "secondary", "token"])
+
+
+class ServiceTokenSerializer(Body):
+    """Send it as `Authorization: Bearer <access_token>`."""
+
+    access_token = serializers.CharField()
+    token_type = serializers.CharField(help_text="Bearer")
+    expires_at = serializers.DateTimeField()
+    refresh_after = serializers.DateTimeField(help_text="Ask for the next one from then on")
 
 
 class LogSerializer(Body):
@@ -256,12 +285,24 @@ def service_body(service: Service, host: str, operation_id: Any = None) -> dict[
         "revision": revision.number if revision else None,
         "scoring_uri": selectors.scoring_uri(service, host),
         "swagger_uri": selectors.swagger_uri(service, host),
-        "deployment": revision.deployment if revision else {},
+        "deployment": configuration.from_dict(revision.deployment).as_json() if revision else {},
+        "loader": revision.loader if revision else None,
+        "loader_reason": revision.loader_reason if revision else "",
+        "batching": _batching(revision) if revision else None,
         "inference": revision.inference if revision else {},
         "created_by": maker.get_username() if maker else None,
         "operation": operation_id,
     }
     return dict(ServiceSerializer(values).data)
+
+
+def _batching(revision: Revision) -> dict[str, Any]:
+    wish = configuration.from_dict(revision.deployment)
+    return {
+        "on": batches(revision, wish),
+        "row_wise": revision.row_wise,
+        "reason": revision.row_wise_reason,
+    }
 
 
 def latest_operations(services: Iterable[Service]) -> dict[int, Any]:

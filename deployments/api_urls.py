@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_SERVICE}/restart", api.RestartView.as_view(), name="service-restart"),
     path(f"{_SERVICE}/keys", api.KeysView.as_view(), name="service-keys"),
     path(f"{_SERVICE}/keys/regenerate", api.KeyRegenerateView.as_view(), name="service-regenerate"),
+    path(f"{_SERVICE}/token", api.TokenView.as_view(), name="service-token"),
     path(f"{_SERVICE}/logs", api.ServiceLogView.as_view(), name="service-logs"),
     path("operations", more.OperationsView.as_view(), name="operations"),
     path(_OPERATION, more.OperationView.as_view(), name="operation"),

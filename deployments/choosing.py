@@ -30,7 +30,10 @@ def target_facts(target: Target) -> TargetFacts:
 
 def all_targets() -> list[Target]:
     """Every target; those that exist by themselves are made when there is none yet."""
-    return list(selectors.targets_list()) or targets.targets_ensure()
+    if found := list(selectors.targets_list()):
+        return found
+    targets.targets_ensure()
+    return list(selectors.targets_list())
 
 
 def target_cards(found_targets: list[Target]) -> list[dict[str, Any]]:

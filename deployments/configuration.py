@@ -2,23 +2,47 @@
 
 Source of names and ranges: Azure ML v1, `LocalWebservice`, `AciWebservice` and `AksWebservice`
 `deploy_configuration`. Our own defaults differ where v1's would hurt (CPU 0.1, memory 0.5 GB,
-authentication off).
+authentication off, one request at a time). What v1 has no name for is named in the same manner.
+Every field with its range and default: docs/reference/deployment-configuration.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
+from deployments.configuration_reader import Reader, endpoint
+from serving.contract import MAX_BODY_BYTES
 from workspaces.errors import Invalid
 
 KINDS = ("local", "docker", "fake")
 MIN_MEMORY_MB = 64
-LARGEST = 1e15
 GB = 1024  # MB
+BATCHING = ("auto", "exact")
+RESOURCES = "containerResourceRequirements"
+Batching = Literal["auto", "exact"]
+
+# field of DeploymentConfiguration -> JSON name, lowest and highest value of whole numbers
+WHOLE: dict[str, tuple[str, int, int]] = {
+    "replicas": ("numReplicas", 1, 1),
+    "workers": ("workers", 1, 32),
+    "max_concurrent_requests": ("maxConcurrentRequestsPerContainer", 1, 10_000),
+    "max_queue": ("maxQueue", 0, 100_000),
+    "max_queue_wait_ms": ("maxQueueWaitMs", 0, 600_000),
+    "scoring_timeout_ms": ("scoringTimeoutMs", 100, 3_600_000),
+    "max_batch_rows": ("maxBatchRows", 1, 100_000),
+    "max_body_bytes": ("maxBodyBytes", 1024, 2 * 1024**3),
+}
+SWITCHES: dict[str, str] = {
+    "auth_enabled": "authEnabled",
+    "token_auth_enabled": "tokenAuthEnabled",
+    "verbose_errors": "verboseErrors",
+    "access_log": "accessLog",
+}
 
 
 @dataclass(frozen=True)
@@ -30,15 +54,47 @@ class DeploymentConfiguration:
     replicas: int = 1
     port: int | None = None
     auth_enabled: bool = True
-    max_concurrent_requests: int = 64
+    max_concurrent_requests: int = 64  # per worker
     max_queue_wait_ms: int = 500
     scoring_timeout_ms: int = 60_000
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    workers: int = 1
+    max_queue: int = 1000  # waiting requests per worker
+    batching: Batching = "auto"
+    max_batch_rows: int = 1024
+    verbose_errors: bool = True
+    access_log: bool = True
+    cors_origins: list[str] = field(default_factory=list)
+    max_body_bytes: int = MAX_BODY_BYTES
+    token_auth_enabled: bool = False
+    app_insights_enabled: bool = False
+    telemetry_endpoint: str = ""  # of an OTLP collector; used while app_insights_enabled
+    telemetry_sample: float = 0.01  # share of requests that leave a trace
 
     def as_dict(self) -> dict[str, Any]:
+        """As it is stored with a revision."""
         return asdict(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """In the JSON names that `validate` takes; it gives this configuration back."""
+        return {
+            RESOURCES: {"cpu": self.cpu, "memoryInGB": self.memory_mb / GB},
+            **{name: getattr(self, key) for key, (name, _low, _high) in WHOLE.items()},
+            **{name: getattr(self, key) for key, name in SWITCHES.items()},
+            **({} if self.port is None else {"port": self.port}),
+            "batching": self.batching,
+            "corsOrigins": self.cors_origins,
+            "appInsightsEnabled": self.app_insights_enabled,
+            "telemetry": {
+                "endpoint": self.telemetry_endpoint or None,
+                "sample": self.telemetry_sample,
+            },
+            "tags": self.tags,
+            "properties": self.properties,
+            "description": self.description,
+        }
 
 
 def from_dict(stored: Mapping[str, Any]) -> DeploymentConfiguration:
@@ -57,99 +113,12 @@ def defaults(kind: str, memory_mb: float | None = None) -> dict[str, Any]:
     memory_gb = max(1.0, round((memory_mb or 0) * 1.5 / GB, 2))
     return {
         "computeType": kind,
-        "containerResourceRequirements": {"cpu": 1.0, "memoryInGB": memory_gb},
+        RESOURCES: {"cpu": 1.0, "memoryInGB": memory_gb},
         "authEnabled": True,
         "maxConcurrentRequestsPerContainer": 64,
         "maxQueueWaitMs": 500,
         "scoringTimeoutMs": 60_000,
     }
-
-
-class _Reader:
-    """Takes values out of a JSON object and collects every violation by field name."""
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self.left = dict(raw)
-        self.violations: dict[str, list[str]] = {}
-
-    def fault(self, name: str, text: str) -> None:
-        self.violations.setdefault(name, []).append(text)
-
-    def number(
-        self, name: str, value: Any, default: float, low: float, high: float, *, whole: bool
-    ) -> float:
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fault(name, _("must be a number, not %(value)r.") % {"value": value})
-            return default
-        if not -LARGEST < value < LARGEST:  # NaN and infinity as well; formatting needs a float
-            self.fault(name, _("must be from %(low)s to %(high)s.") % {"low": low, "high": high})
-            return default
-        if whole and value != int(value):
-            self.fault(name, _("must be a whole number, not %(value)s.") % {"value": value})
-            return default
-        if not low <= value <= high:
-            self.fault(
-                name,
-                _("must be from %(low)s to %(high)s, not %(value)s.")
-                % {"low": f"{low:g}", "high": f"{high:g}", "value": f"{value:g}"},
-            )
-            return default
-        return value
-
-    def take_whole(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.number(name, self.left.pop(name, None), default, low, high, whole=True)
-        return int(value)
-
-    def take_bool(self, name: str, default: bool) -> bool:
-        value = self.left.pop(name, None)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self.fault(name, _("must be true or false, not %(value)r.") % {"value": value})
-            return default
-        return value
-
-    def take_text(self, name: str) -> str:
-        value = self.left.pop(name, None)
-        if value is None:
-            return ""
-        if not isinstance(value, str) or len(value) > 10_000 or "\x00" in value:
-            self.fault(name, _("must be a text of at most 10,000 characters."))
-            return ""
-        return value
-
-    def take_pairs(self, name: str) -> dict[str, str]:
-        value = self.left.pop(name, None)
-        if value is None:
-            return {}
-        if not isinstance(value, Mapping) or not all(
-            isinstance(key, str) and isinstance(item, str) and "\x00" not in key + item
-            for key, item in value.items()
-        ):
-            self.fault(name, _("must be an object of texts."))
-            return {}
-        return dict(value)
-
-
-def _resources(reader: _Reader, fallback: DeploymentConfiguration) -> tuple[float, int]:
-    key = "containerResourceRequirements"
-    raw = reader.left.pop(key, None)
-    if raw is None:
-        return fallback.cpu, fallback.memory_mb
-    if not isinstance(raw, Mapping):
-        reader.fault(key, _("must be an object with cpu and memoryInGB."))
-        return fallback.cpu, fallback.memory_mb
-    for name in raw:
-        if name not in {"cpu", "memoryInGB"}:
-            reader.fault(f"{key}.{name}", _("is not known here."))
-    cpu = reader.number(f"{key}.cpu", raw.get("cpu"), fallback.cpu, 0.1, 1024, whole=False)
-    low = MIN_MEMORY_MB / GB
-    memory = reader.number(
-        f"{key}.memoryInGB", raw.get("memoryInGB"), fallback.memory_mb / GB, low, 4096, whole=False
-    )
-    return float(cpu), round(memory * GB)
 
 
 def validate(
@@ -163,26 +132,26 @@ def validate(
     if not isinstance(raw, Mapping):
         raise Invalid(_("The deployment configuration must be a JSON object."), fields={})
     base = fallback or DeploymentConfiguration()
-    reader = _Reader(raw)
+    reader = Reader(raw)
     _check_kind(reader, kind)
-    cpu, memory_mb = _resources(reader, base)
-    given = set(reader.left)
+    whole: dict[str, Any] = {
+        key: reader.take_whole(name, getattr(base, key), low, high)
+        for key, (name, low, high) in WHOLE.items()
+    }
+    switches: dict[str, Any] = {
+        key: reader.take_bool(name, getattr(base, key)) for key, name in SWITCHES.items()
+    }
     configuration = DeploymentConfiguration(
-        cpu=cpu,
-        memory_mb=memory_mb,
-        replicas=reader.take_whole("numReplicas", base.replicas, 1, 1),
+        **whole,
+        **switches,
+        **_resources(reader, base),
+        **_telemetry(reader, base),
         port=_port(reader, kind, base),
-        auth_enabled=reader.take_bool("authEnabled", base.auth_enabled),
-        max_concurrent_requests=reader.take_whole(
-            "maxConcurrentRequestsPerContainer", base.max_concurrent_requests, 1, 10_000
-        ),
-        max_queue_wait_ms=reader.take_whole("maxQueueWaitMs", base.max_queue_wait_ms, 0, 600_000),
-        scoring_timeout_ms=reader.take_whole(
-            "scoringTimeoutMs", base.scoring_timeout_ms, 100, 3_600_000
-        ),
-        tags=reader.take_pairs("tags") if "tags" in given else base.tags,
-        properties=reader.take_pairs("properties") if "properties" in given else base.properties,
-        description=reader.take_text("description") if "description" in given else base.description,
+        batching=cast(Batching, reader.take_choice("batching", base.batching, BATCHING)),
+        cors_origins=reader.take_origins("corsOrigins", base.cors_origins),
+        tags=reader.take_pairs("tags", base.tags),
+        properties=reader.take_pairs("properties", base.properties),
+        description=reader.take_text("description", base.description),
     )
     for name in reader.left:
         reader.fault(str(name), _("is not known here."))
@@ -191,13 +160,49 @@ def validate(
     return configuration
 
 
-def _check_kind(reader: _Reader, kind: str) -> None:
+def _check_kind(reader: Reader, kind: str) -> None:
     given = reader.left.pop("computeType", None)
     if given is not None and (not isinstance(given, str) or given.lower() != kind):
         reader.fault("computeType", _("must be %(kind)s for this target.") % {"kind": kind})
 
 
-def _port(reader: _Reader, kind: str, base: DeploymentConfiguration) -> int | None:
+def _resources(reader: Reader, base: DeploymentConfiguration) -> dict[str, Any]:
+    given = reader.take_object(RESOURCES, ("cpu", "memoryInGB"))
+    cpu = reader.number(f"{RESOURCES}.cpu", given.get("cpu"), base.cpu, 0.1, 1024, whole=False)
+    low, before = MIN_MEMORY_MB / GB, base.memory_mb / GB
+    name = f"{RESOURCES}.memoryInGB"
+    memory = reader.number(name, given.get("memoryInGB"), before, low, 4096, whole=False)
+    return {"cpu": float(cpu), "memory_mb": round(memory * GB)}
+
+
+def _telemetry(reader: Reader, base: DeploymentConfiguration) -> dict[str, Any]:
+    """v1's switch and where the traces go; the studio's own collector when nothing is named."""
+    alias = reader.take_bool("enableAppInsights", base.app_insights_enabled)
+    enabled = reader.take_bool("appInsightsEnabled", alias)
+    given = reader.take_object("telemetry", ("endpoint", "sample"))
+    address = base.telemetry_endpoint
+    if "endpoint" in given:
+        asked = given["endpoint"]
+        address = "" if asked in (None, "") else endpoint(asked)
+        if asked not in (None, "") and not address:
+            text = _("must be an http or https address such as http://collector:4318.")
+            reader.fault("telemetry.endpoint", text)
+    if enabled and not address and "telemetry.endpoint" not in reader.violations:
+        address = settings.SLIPWAY.otlp_endpoint
+        if not address:
+            text = _("is needed for telemetry, as SLIPWAY_OTLP_ENDPOINT names no collector here.")
+            reader.fault("telemetry.endpoint", text)
+    sample = reader.number(
+        "telemetry.sample", given.get("sample"), base.telemetry_sample, 0, 1, whole=False
+    )
+    return {
+        "app_insights_enabled": enabled,
+        "telemetry_endpoint": address,
+        "telemetry_sample": float(sample),
+    }
+
+
+def _port(reader: Reader, kind: str, base: DeploymentConfiguration) -> int | None:
     if "port" not in reader.left:
         return base.port
     value = reader.left.pop("port")

@@ -15,7 +15,6 @@ from deployments.models import Service
 from deployments.wake import wake
 from workspaces.errors import Invalid, NotFound
 from workspaces.events import event_record
-from workspaces.vault import seal
 
 
 def service_keys(*, service: Service, user: User | None) -> dict[str, str]:
@@ -33,17 +32,20 @@ def service_keys(*, service: Service, user: User | None) -> dict[str, str]:
 def service_keys_regenerate(*, service: Service, key: Any, user: User | None) -> None:
     """Replace one key. Replicas take it within a second of reconcile's next look.
 
+    Args:
+        key: "primary", "secondary", or "token" for what tokens are signed with: those that were
+            given out stop working.
     Raises:
-        Invalid: `key` is neither primary nor secondary. NotFound: the service is gone.
+        Invalid: `key` is none of them. NotFound: the service is gone.
     """
-    if key not in ("primary", "secondary"):
-        text = _("must be primary or secondary.")
+    if key not in ("primary", "secondary", "token"):
+        text = _("must be primary, secondary or token.")
         raise Invalid(f"key {text}", fields={"key": [text]})
     with transaction.atomic():
         row = Service.objects.select_for_update().filter(pk=service.pk).first()
         if row is None:
             raise NotFound(_("There is no such service."))
-        row.keys = {**row.keys, key: seal(keys.new_key())}
+        row.keys = {**row.keys, key: keys.new_sealed()}
         row.keys_version += 1
         row.next_check_at = timezone.now()
         row.save(update_fields=["keys", "keys_version", "next_check_at"])

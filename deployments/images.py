@@ -16,13 +16,13 @@ import importlib.metadata
 import json
 import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deployments.drivers import docker_build
-from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_build import BuildCancelled, BuildFailed, Watch
 from deployments.drivers.docker_client import translated
@@ -41,6 +41,7 @@ from deployments.drivers.docker_layout import (
     TOOLS_DIR,
     USER_ID,
 )
+from deployments.image_runs import base_image_python, exists, image_id
 
 __all__ = [
     "BuildCancelled",
@@ -54,6 +55,7 @@ __all__ = [
     "runtime_image",
     "service_image",
     "service_images",
+    "shared_images_remove_old",
 ]
 
 _UV = f"{TOOLS_DIR}/bin/uv"
@@ -128,17 +130,23 @@ def runtime_image(builder: Builder, *, runtime_root: Path) -> str:
     """
     tools = _tools_image(builder)
     source = list(sources(runtime_root / "serving"))
-    content = hashlib.sha256()
-    for entry in source:
-        content.update(f"{entry.name}\0".encode() + entry.read() + b"\0")
-    dockerfile = f"""
+    labels = {IMAGE_LABEL: "runtime"}
+    return _ensure(builder, tools, _RUNTIME_STEPS, source, labels, content=_content(source))
+
+
+_RUNTIME_STEPS = f"""
         COPY serving/requirements.lock {RUNTIME_DIR}.lock
         RUN {_INSTALL} --no-build --python python3 --target {RUNTIME_DIR} -r {RUNTIME_DIR}.lock
         COPY serving {RUNTIME_DIR}/serving
         RUN python3 -m compileall -q {RUNTIME_DIR}/serving
     """
-    labels = {IMAGE_LABEL: "runtime"}
-    return _ensure(builder, tools, dockerfile, source, labels, content=content.hexdigest())
+
+
+def _content(files: Iterable[Entry]) -> str:
+    digest = hashlib.sha256()
+    for entry in files:
+        digest.update(f"{entry.name}\0".encode() + entry.read() + b"\0")
+    return digest.hexdigest()
 
 
 def service_image(
@@ -217,23 +225,36 @@ def images_prune(driver: DockerDriver, hours: int = 1) -> int:
         return int(client.prune_images(filters).get("SpaceReclaimed") or 0)
 
 
-_pythons: dict[str, str] = {}  # image id -> "3.11"; an id never changes its content
+def shared_images_remove_old(
+    driver: DockerDriver, *, base_image: str, runtime_root: Path, days: float = 1.0
+) -> list[str]:
+    """Remove tools and runtime images that this version of Slipway would not build on.
 
-
-def base_image_python(driver: DockerDriver, base_image: str, timeout: int = 30) -> str:
-    """Return the Python minor of an image that the engine has, such as "3.11".
-
-    Runs a container without network for at most `timeout` seconds, once per image.
+    Services hold copies of what they took from them. Younger than `days` is spared: another
+    studio of this Docker host may be building on it. Returns the tags that are gone; none when
+    the base image is not there, as then nobody knows what is current.
 
     Raises:
-        InvalidSpec: the image is not there or has no python3.
         TargetUnreachable.
     """
-    with translated(driver.base_url):
-        image = _image_id(driver, base_image)
-        if image not in _pythons:
-            _pythons[image] = _ask_python(driver, base_image, image, timeout)
-    return _pythons[image]
+    if not exists(driver, base_image):
+        return []
+    tools = _tag(driver, base_image, _tools_steps(), {IMAGE_LABEL: "tools"})
+    current = {tools}
+    if exists(driver, tools):
+        content = _content(sources(runtime_root / "serving"))
+        current.add(_tag(driver, tools, _RUNTIME_STEPS, {IMAGE_LABEL: "runtime"}, content))
+    before = time.time() - days * 86_400
+    gone = []
+    for kind in ("runtime", "tools"):
+        with translated(driver.base_url):
+            found = driver.client.images(filters={"label": f"{IMAGE_LABEL}={kind}"})
+        old = [image for image in found if image["Created"] < before]
+        for tag in sorted(tag for image in old for tag in image.get("RepoTags") or []):
+            ours = tag.startswith(f"slipway/{kind}:")
+            if ours and tag not in current and image_remove(driver, tag):
+                gone.append(tag)
+    return gone
 
 
 def base_image_ready(builder: Builder) -> str:
@@ -246,32 +267,6 @@ def base_image_ready(builder: Builder) -> str:
     return base_image_python(builder.driver, builder.base_image)
 
 
-def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> str:
-    from docker.errors import APIError
-
-    client = driver.client
-    program = "import sys; print('%d.%d' % sys.version_info[:2])"
-    limits = client.create_host_config(network_mode="none", mem_limit="128m", cap_drop=["ALL"])
-    container = client.create_container(
-        image=image,
-        entrypoint=["python3", "-c", program],
-        command=[],
-        host_config=limits,
-        labels={IMAGE_LABEL: "probe"},
-    )["Id"]
-    try:
-        client.start(container)
-        code = client.wait(container, timeout=timeout)["StatusCode"]
-        version = client.logs(container, stderr=False).decode().strip()
-    except APIError as error:
-        raise InvalidSpec(f"The base image {name} has no python3 to run a model with.") from error
-    finally:
-        client.remove_container(container, force=True, v=True)
-    if code != 0:
-        raise InvalidSpec(f"python3 of the base image {name} does not work (exit code {code}).")
-    return version
-
-
 # --- building -------------------------------------------------------------------------------------
 
 
@@ -281,11 +276,15 @@ def _tools_image(builder: Builder) -> str:
     What to run is said here already and inherited: the classic builder makes a container for each
     instruction, and a service's own image has to be quick.
     """
-    uv = importlib.metadata.version("uv")
     _fetch_base(builder)
+    return _ensure(builder, builder.base_image, _tools_steps(), [], {IMAGE_LABEL: "tools"})
+
+
+def _tools_steps() -> str:
+    uv = importlib.metadata.version("uv")
     program = f'"{ENVIRONMENT_DIR}/bin/python", "{RUNTIME_DIR}/serving/boot.py"'
     user = f"slipway:x:{USER_ID}:{USER_ID}::{HOME_DIR}:/bin/false"
-    dockerfile = f"""
+    return f"""
         USER 0:0
         RUN echo '{user}' >> /etc/passwd && echo 'slipway:x:{USER_ID}:' >> /etc/group \\
          && mkdir -p {REPLICA_DIR} {HOME_DIR} && chown {USER_ID}:{USER_ID} {REPLICA_DIR} {HOME_DIR}
@@ -299,7 +298,15 @@ def _tools_image(builder: Builder) -> str:
         ENTRYPOINT []
         CMD [{program}, "replica", "--dir", "{REPLICA_DIR}"]
     """
-    return _ensure(builder, builder.base_image, dockerfile, [], {IMAGE_LABEL: "tools"})
+
+
+def _tag(
+    driver: DockerDriver, parent: str, steps: str, labels: Mapping[str, str], content: str = ""
+) -> str:
+    """The tag of an image: the hash of the parent's id, the steps, the labels and `content`."""
+    wish = [image_id(driver, parent), steps, _label(labels), content]
+    digest = hashlib.sha256("\0".join(wish).encode()).hexdigest()
+    return f"slipway/{labels[IMAGE_LABEL]}:{digest[:12]}"
 
 
 def _ensure(
@@ -310,15 +317,10 @@ def _ensure(
     labels: Mapping[str, str],
     content: str = "",
 ) -> str:
-    """Build `steps` on `parent` unless that was done before; returns the tag.
-
-    The tag is the hash of the parent's id, the steps, the labels and `content`.
-    """
-    wish = [_image_id(builder.driver, parent), steps, _label(labels), content]
-    digest = hashlib.sha256("\0".join(wish).encode()).hexdigest()
+    """Build `steps` on `parent` unless that was done before; returns the tag."""
     kind = labels[IMAGE_LABEL]
-    tag = f"slipway/{kind}:{digest[:12]}"
-    if _exists(builder.driver, tag):
+    tag = _tag(builder.driver, parent, steps, labels, content)
+    if exists(builder.driver, tag):
         builder.log(f"Using image {tag}, which exists")
         return tag
     builder.log(f"Building image {tag}")
@@ -348,29 +350,6 @@ def _label(labels: Mapping[str, str]) -> str:
 
 
 def _fetch_base(builder: Builder) -> None:
-    if not _exists(builder.driver, builder.base_image):
+    if not exists(builder.driver, builder.base_image):
         builder.log(f"Fetching base image {builder.base_image}")
         docker_build.pull(builder.driver.base_url, builder.base_image, builder.watch)
-
-
-def _find(driver: DockerDriver, tag: str) -> dict[str, Any] | None:
-    from docker.errors import ImageNotFound
-
-    client: Any = driver.client  # the stubs leave inspect_image untyped
-    with translated(driver.base_url):
-        try:
-            found: dict[str, Any] = client.inspect_image(tag)
-        except ImageNotFound:
-            return None
-    return found
-
-
-def _exists(driver: DockerDriver, tag: str) -> bool:
-    return _find(driver, tag) is not None
-
-
-def _image_id(driver: DockerDriver, tag: str) -> str:
-    found = _find(driver, tag)
-    if found is None:
-        raise InvalidSpec(f"The image {tag} is not on this Docker host.")
-    return str(found["Id"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 
 from deployments import configuration, keys, ports
 from deployments.drivers.base import InstanceSpec
 from deployments.models import Revision, Service
-from serving.contract import MAX_BODY_BYTES, ReplicaConfig
+from serving.contract import ReplicaConfig
+
+RUNTIME_DEFAULTS = {"batch": False, "max_batch_rows": 1024, "max_queue": 1000, "access_log": True}
 
 
 def instance_name(service: str, revision: int, replica: int = 0) -> str:
@@ -54,7 +56,7 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
         digest=digest,
         port=port,
         config=config,
-        auth=keys.auth_document(service),
+        auth=keys.auth_document(service, revision),
         folder=replica_folder(service.name, revision.number),
         model_dir=settings.DATA.models / revision.model_sha256,
         environment_dir=settings.DATA.environments / revision.environment_hash,
@@ -66,7 +68,7 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
 def _replica_config(
     service: Service, revision: Revision, wish: configuration.DeploymentConfiguration, port: int
 ) -> ReplicaConfig:
-    return {
+    config: ReplicaConfig = {
         "service": service.name,
         "revision": revision.number,
         "replica": 0,
@@ -76,16 +78,34 @@ def _replica_config(
         "model_dir": str(settings.DATA.models / revision.model_sha256),
         "model_name": revision.model_name,
         "model_version": revision.model_version,
-        "workers": 1,
+        "workers": wish.workers,
         "cpu": wish.cpu,
         "memory_mb": wish.memory_mb,
         "max_concurrent": wish.max_concurrent_requests,
         "max_queue_wait_ms": wish.max_queue_wait_ms,
         "scoring_timeout_ms": wish.scoring_timeout_ms,
-        "max_body_bytes": MAX_BODY_BYTES,
-        "verbose_errors": True,
-        "loader": "plain",
+        "max_body_bytes": wish.max_body_bytes,
+        "verbose_errors": wish.verbose_errors,
+        "loader": cast(Any, revision.loader),
     }
+    options = {
+        "batch": batches(revision, wish),
+        "max_batch_rows": wish.max_batch_rows,
+        "max_queue": wish.max_queue,
+        "access_log": wish.access_log,
+    }
+    # what is the runtime's own default stays unsaid: then the digest of a revision made by an
+    # earlier version is what it was, and an upgrade restarts nothing
+    config.update({key: value for key, value in options.items() if value != RUNTIME_DEFAULTS[key]})  # type: ignore[typeddict-item]
+    if wish.app_insights_enabled:
+        config["trace_endpoint"] = wish.telemetry_endpoint
+        config["trace_sample"] = wish.telemetry_sample
+    return config
+
+
+def batches(revision: Revision, wish: configuration.DeploymentConfiguration) -> bool:
+    """Whether requests that wait together are scored together: shown to be safe, and wanted."""
+    return bool(revision.row_wise) and wish.batching == "auto"
 
 
 def _digest(service: Service, revision: Revision, config: ReplicaConfig) -> str:

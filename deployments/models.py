@@ -71,8 +71,7 @@ class Service(models.Model):
         "Revision", null=True, on_delete=models.SET_NULL, related_name="+"
     )
 
-    auth_enabled = models.BooleanField(default=True)
-    keys = models.JSONField(default=dict)  # {"primary", "secondary", "studio"} encrypted
+    keys = models.JSONField(default=dict)  # {"primary", "secondary", "studio", "token"} encrypted
     keys_version = models.PositiveIntegerField(default=1)
 
     next_check_at = models.DateTimeField(default=timezone.now)
@@ -108,7 +107,10 @@ class Revision(models.Model):
     runtime = models.CharField(max_length=64, blank=True)  # folder below runtimes/, likewise
     image = models.CharField(max_length=255, blank=True)  # set by "Build image"
     python = models.CharField(max_length=8, blank=True)  # minor the model runs on, "3.11"
-    loader = models.CharField(max_length=8, default="plain")
+    loader = models.CharField(max_length=8, default="plain")  # set by "Prepare environment"
+    loader_reason = models.CharField(max_length=500, blank=True)
+    row_wise = models.BooleanField(null=True)  # what the runtime's check found; None: not known
+    row_wise_reason = models.CharField(max_length=500, blank=True)  # "" before the check
     inference = models.JSONField(default=dict)
     deployment = models.JSONField(default=dict)  # configuration.DeploymentConfiguration
     created_by = models.ForeignKey(
@@ -128,6 +130,28 @@ class Revision(models.Model):
     @property
     def model_uri(self) -> str:
         return f"models:/{self.model_name}/{self.model_version}"
+
+
+class ModelCheck(models.Model):
+    """What `serving check` found of a model in an environment; true as long as all four stay."""
+
+    model_sha256 = models.CharField(max_length=64)
+    environment_hash = models.CharField(max_length=64)
+    runtime = models.CharField(max_length=64)  # runtimes.version()
+    loader = models.CharField(max_length=8)
+    found = models.JSONField(default=dict)  # the answer of the check, see modelcheck.Found
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model_sha256", "environment_hash", "runtime", "loader"],
+                name="one_model_check",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.loader} check of {self.model_sha256[:12]}"
 
 
 class Operation(models.Model):

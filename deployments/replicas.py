@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -187,26 +188,37 @@ def _cause(seen: Observation) -> str:
 
 def _log_tail(driver: Driver, spec: InstanceSpec) -> str:
     try:
-        text, offset = "", 0
-        while True:
-            chunk, following = driver.logs(spec.name, spec.folder, since=offset)
-            if following == offset:
-                return text
-            text, offset = (text + chunk)[-LOG_TAIL:], following
+        text = ""
+        for chunk in _log_chunks(driver, spec.name, spec.folder):
+            text = (text + chunk)[-LOG_TAIL:]
     except TargetUnreachable as error:
         return str(error)
+    return text
+
+
+def _log_chunks(driver: Driver, name: str, folder: Path) -> Iterator[str]:
+    """The instance's log from its beginning to what there is now."""
+    offset = 0
+    while True:
+        chunk, following = driver.logs(name, folder, since=offset)
+        if following == offset:
+            return
+        yield chunk
+        offset = following
 
 
 def keep_alive(service: Service, driver: Driver) -> None:
-    """During an update, bring back an old revision that crashed: it still serves."""
+    """During an update, bring back an old revision that crashed and tell it new keys: it serves."""
     active = service.active
     if active is None or active.pk == service.wanted_id:
         return
     if not is_prepared(active, builds_image=driver.builds_image):
         return
     spec = instance_spec(service, active)
-    if driver.observe(spec.name, spec.folder).phase in {Phase.ABSENT, Phase.EXITED}:
+    seen = driver.observe(spec.name, spec.folder)
+    if seen.phase in {Phase.ABSENT, Phase.EXITED}:
         _apply(driver, spec)
+    _keep_auth(service, driver, spec, seen)
 
 
 def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
@@ -225,12 +237,11 @@ def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
 
 def _keep_log(driver: Driver, name: str, kept: Path) -> None:
     if driver.builds_image and not kept.exists():
-        text, offset = "", 0
-        while len(text) < KEPT_LOG:
-            chunk, following = driver.logs(name, kept.parent, since=offset)
-            if following == offset:
+        text = ""
+        for chunk in _log_chunks(driver, name, kept.parent):
+            text += chunk
+            if len(text) >= KEPT_LOG:
                 break
-            text, offset = text + chunk, following
         if text:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(text, encoding="utf-8")

@@ -12,15 +12,24 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from deployments import configuration
 from deployments.choices import Desired
 from deployments.models import Port, Service
-from serving.contract import APPLIED_FILE, ROUTES_FILE, Route, RoutesDocument
+from serving.contract import (
+    APPLIED_FILE,
+    MAX_BODY_BYTES,
+    ROUTES_FILE,
+    Backend,
+    Route,
+    RoutesDocument,
+)
 
 
 def compute() -> dict[str, Route]:
     """The route of every service, stopped ones too. Two queries, whatever the number."""
     ports = dict(Port.objects.filter(replica=0).values_list("revision_id", "number"))
-    services = Service.objects.select_related("active").exclude(desired=Desired.DELETED)
+    rows = Service.objects.select_related("active", "wanted")
+    services = rows.exclude(desired=Desired.DELETED)
     return {service.name: _route(service, ports) for service in services}
 
 
@@ -28,12 +37,27 @@ def _route(service: Service, ports: dict[int, int]) -> Route:
     active = service.active
     port = ports.get(active.pk) if active else None
     if service.desired == Desired.STOPPED:
-        return {"backends": [], "reason": _("The service is stopped.")}
+        return _with_limits(service, {"backends": [], "reason": _("The service is stopped.")})
     if active is None or port is None:
         reason = service.message or _("The service is not ready yet.")
-        return {"backends": [], "reason": f"{service.state}: {reason}"}
-    backend = {"revision": active.number, "url": f"http://127.0.0.1:{port}", "weight": 100}
-    return {"backends": [backend], "reason": ""}  # type: ignore[list-item]
+        return _with_limits(service, {"backends": [], "reason": f"{service.state}: {reason}"})
+    backend: Backend = {
+        "revision": active.number,
+        "url": f"http://127.0.0.1:{port}",
+        "weight": 100,
+    }
+    return _with_limits(service, {"backends": [backend], "reason": ""})
+
+
+def _with_limits(service: Service, route: Route) -> Route:
+    """What the gateway itself enforces, of the revision that serves; unsaid where usual."""
+    revision = service.active or service.wanted
+    wish = configuration.from_dict(revision.deployment if revision else {})
+    if wish.cors_origins:
+        route["cors_origins"] = wish.cors_origins
+    if wish.max_body_bytes != MAX_BODY_BYTES:
+        route["max_body_bytes"] = wish.max_body_bytes
+    return route
 
 
 def publish() -> int:

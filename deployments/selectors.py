@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
 from deployments import oplog
@@ -57,7 +57,14 @@ def latest_operation(service: Service) -> Operation | None:
 
 
 def targets_list() -> QuerySet[Target]:
-    return Target.objects.prefetch_related("services").order_by("name")
+    """Every target with the number of its services as `service_count`; no service is loaded."""
+    return Target.objects.annotate(service_count=Count("services")).order_by("name")
+
+
+def targets_with_names() -> QuerySet[Target]:
+    """Every target with the names of its services, and nothing else of them: two queries."""
+    names = Service.objects.only("name", "target_id").order_by("name")
+    return Target.objects.prefetch_related(Prefetch("services", names)).order_by("name")
 
 
 def target_get(name: str) -> Target:

@@ -16,7 +16,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deployments import configuration, keys, routes
+from deployments import configuration, keys, ports, routes
 from deployments.changes import change, refresh
 from deployments.choices import (
     Desired,
@@ -30,7 +30,7 @@ from deployments.wake import wake
 from registry import selectors as registry_selectors
 from registry import uses
 from registry.services import VersionInfo
-from workspaces.errors import Conflict, Invalid, NotFound
+from workspaces.errors import Conflict, Invalid, NotFound, Problem
 
 _MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
 
@@ -73,10 +73,16 @@ def target_get(name: Any) -> Target:
     return target
 
 
-def _collect(problems: list[Invalid]) -> None:
-    """Raise what was found as one Invalid with every field."""
+def _collect(problems: list[Problem]) -> None:
+    """Raise what was found as one Invalid with every field; a thing that alone is absent as such.
+
+    Raises:
+        Invalid. NotFound: the only thing that is wrong.
+    """
     if not problems:
         return
+    if len(problems) == 1:
+        raise problems[0]
     fields: dict[str, list[str]] = {}
     for problem in problems:
         for name, texts in problem.fields.items():
@@ -106,7 +112,7 @@ def service_create(
         Invalid: with every violation by field. Conflict: the name is taken.
         NotFound: there is no such model version. Unavailable: MLflow does not answer.
     """
-    problems: list[Invalid] = []
+    problems: list[Problem] = []
     if texts := check_name(name):
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
     place, settings_, version = None, None, None
@@ -115,15 +121,12 @@ def service_create(
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
-                given = {} if deployment is None else deployment
-                settings_ = configuration.validate(
-                    place.kind, given, base_configuration(place, model)
-                )
+                settings_ = _configured(place, deployment, base_configuration(place, model))
             elif read == "model":
                 version = version_get(model)
             elif read == "inference":
                 _check_inference(inference)
-        except Invalid as problem:
+        except (Invalid, NotFound) as problem:
             problems.append(problem)
     _collect(problems)
     if place is None or settings_ is None or version is None:
@@ -142,6 +145,37 @@ def service_create(
     )
 
 
+def _configured(
+    place: Target,
+    given: Any,
+    before: configuration.DeploymentConfiguration | None,
+    service: Service | None = None,
+) -> configuration.DeploymentConfiguration:
+    """The configuration that was asked for, on a port that no other service has.
+
+    Args:
+        service: the one that is changed; None for a new one.
+    Raises:
+        Invalid: every violation by field.
+    """
+    asked = {} if given is None else given
+    problems: list[Problem] = []
+    made = None
+    try:
+        made = configuration.validate(place.kind, asked, before)
+    except Invalid as problem:
+        problems.append(problem)
+    port = asked.get("port") if isinstance(asked, Mapping) else None
+    holder = ports.holder(port, besides=service) if type(port) is int else ""
+    if holder:
+        text = _("%(port)s is the port of the service %(name)s; choose another or none.")
+        words = text % {"port": port, "name": holder}
+        problems.append(Invalid(f"port {words}", fields={"port": [words]}))
+    _collect(problems)
+    assert made is not None
+    return made
+
+
 def base_configuration(place: Target, model: Any) -> configuration.DeploymentConfiguration:
     """Our defaults for this model: memory the larger of 1 GB and 1.5 x measured."""
     measured = None
@@ -154,7 +188,10 @@ def base_configuration(place: Target, model: Any) -> configuration.DeploymentCon
 def version_get(uri: Any) -> VersionInfo:
     """The model version of a `models:/` URI; absent is NotFound on field `model`."""
     name, version = parse_model_uri(uri)
-    return registry_selectors.version_get(name, version)
+    try:
+        return registry_selectors.version_get(name, version)
+    except NotFound as problem:
+        raise NotFound(problem.message, fields={"model": [problem.message]}) from None
 
 
 def _check_inference(inference: Any) -> None:
@@ -190,7 +227,6 @@ def _create(
                 tags=tags,
                 properties=configuration_.properties,
                 target=place,
-                auth_enabled=configuration_.auth_enabled,
                 keys=keys.new_keys(),
                 reason="Deploying",
                 created_by=user,
@@ -257,7 +293,7 @@ def service_update(
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
     _check_inference(inference)
-    details = {
+    details: dict[str, Any] = {
         key: value
         for key, value in (("description", description), ("tags", tags))
         if value is not None
@@ -270,16 +306,28 @@ def service_update(
         return None
     latest = service.wanted or service.revisions.first()  # not one whose update failed
     before = configuration.from_dict(latest.deployment) if latest else None
-    given = {} if deployment is None else deployment
-    settings_ = configuration.validate(service.target.kind, given, before)
-    uri = model or (latest.model_uri if latest else "")
-    version = version_get(uri)
+    uri = (latest.model_uri if latest else "") if model is None else model
+    problems: list[Problem] = []
+    settings_, version = None, None
+    try:
+        settings_ = _configured(service.target, deployment, before, service)
+    except Invalid as problem:
+        problems.append(problem)
+    try:
+        version = version_get(uri)
+    except (Invalid, NotFound) as problem:
+        problems.append(problem)
+    _collect(problems)
+    assert settings_ is not None
+    assert version is not None
+    if "token" not in service.keys:  # made before services had tokens
+        details["keys"] = {"token": keys.new_sealed(), **service.keys}
     return change(
         service,
         OperationKind.UPDATE,
         Desired.RUNNING,
         user,
-        details={**details, "auth_enabled": settings_.auth_enabled},
+        details=details,
         revise=lambda row: _revision(row, version, settings_, dict(inference or {}), user),
     )
 

@@ -1,4 +1,4 @@
-"""The orphan sweep: instances that no revision owns, and folders that a killed step left."""
+"""The orphan sweep: instances no revision owns, folders a killed step left, old runtimes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import time
 
 from django.conf import settings
 
+from deployments import images, runtimes
 from deployments.drivers.base import Driver, TargetUnreachable
+from deployments.drivers.docker import DockerDriver
 from deployments.instances import parse_instance_name, replica_folder
-from deployments.models import Port, Target
+from deployments.models import Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 
 logger = logging.getLogger(__name__)
@@ -26,10 +28,13 @@ def run() -> None:
             continue
         target_check(target=target)
         try:
-            _end_orphans(driver_for(target))
+            driver = driver_for(target)
+            _end_orphans(driver)
+            _remove_old_images(driver)
         except TargetUnreachable as error:
             logger.info("no sweep of %s: %s", target.name, error)
     _empty_tmp()
+    _remove_old_runtimes()
 
 
 def _end_orphans(driver: Driver) -> None:
@@ -54,3 +59,23 @@ def _empty_tmp() -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _remove_old_runtimes() -> None:
+    """Runtimes of earlier versions that no revision is pinned to; the present one stays."""
+    used = set(Revision.objects.values_list("runtime", flat=True))
+    now = time.time()
+    for path in settings.DATA.runtimes.glob("[!.]*"):
+        kept = path.name in used or path.name.startswith(f"{runtimes.version()}-")
+        if not kept and now - path.stat().st_mtime > STALE_SECONDS:
+            logger.info("removing the runtime %s", path.name)
+            shutil.rmtree(path, ignore_errors=True)
+            (path.parent / f".{path.name}.lock").unlink(missing_ok=True)
+
+
+def _remove_old_images(driver: Driver) -> None:
+    if not isinstance(driver, DockerDriver):
+        return
+    base, root = settings.SLIPWAY.base_image, runtimes.SOURCE.parent
+    for tag in images.shared_images_remove_old(driver, base_image=base, runtime_root=root):
+        logger.info("removed the image %s", tag)

@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         actions.service_key_regenerate,
         name="service-key-regenerate",
     ),
+    path("services/<slug:name>/token/", actions.service_token, name="service-token"),
     path("services/<slug:name>/snippets/", actions.service_consume_keys, name="service-snippets"),
     path("services/<slug:name>/score/", scoring.service_score, name="service-score"),
     path("services/<slug:name>/editor/", scoring.service_test_editor, name="service-editor"),

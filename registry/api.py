@@ -23,7 +23,7 @@ from workspaces.serializers import (
     query_read,
     refusals,
 )
-from workspaces.tracking_models import StoredVersion
+from workspaces.tracking_model_values import StoredVersion
 
 TAG = ["models"]
 

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from registry.models import VersionRecord
-from workspaces.tracking_models import StoredVersion
+from workspaces.tracking_model_values import StoredVersion
 from workspaces.tracking_stores import store_id
 
 # what a row forgets when the model was deleted and made again under the same name

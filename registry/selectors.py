@@ -14,7 +14,7 @@ from registry.values import FileInfo, ModelChoice, ModelRow, VersionInfo, Versio
 from workspaces import tracking, tracking_artifacts, tracking_models
 from workspaces.errors import Problem
 from workspaces.tracking_model_files import ModelFolder
-from workspaces.tracking_models import StoredModel, StoredVersion
+from workspaces.tracking_model_values import StoredModel, StoredVersion
 from workspaces.tracking_stores import store_id
 from workspaces.tracking_values import Page, Run
 

@@ -17,7 +17,7 @@ from workspaces.errors import Conflict, Invalid
 from workspaces.events import event_record
 from workspaces.tracking_artifacts import artifact_path_clean
 from workspaces.tracking_model_files import join_uri, model_folder_exists
-from workspaces.tracking_models import StoredModel
+from workspaces.tracking_model_values import StoredModel
 from workspaces.tracking_values import Run
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from workspaces.tracking_models import StoredModel, StoredVersion
+from workspaces.tracking_model_values import StoredModel, StoredVersion
 
 HIDDEN_TAGS = "mlflow."  # MLflow's own; shown nowhere, never edited
 

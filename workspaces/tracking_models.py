@@ -13,8 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,8 +20,16 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from workspaces.errors import Conflict, Invalid, NotFound, Unavailable
+from workspaces.tracking_model_values import (
+    LoggedModel,
+    StoredModel,
+    StoredVersion,
+    logged_value,
+    model_value,
+    version_value,
+)
 from workspaces.tracking_stores import mlflow_errors, stores
-from workspaces.tracking_values import Page, Run, moment
+from workspaces.tracking_values import Page, Run
 
 PAGE_SIZE = 50
 MAX_NAME = 256  # MLflow's column
@@ -31,49 +37,6 @@ CREATE_ATTEMPTS = 8
 TAKEN = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS", "RESOURCE_CONFLICT"}
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A registered model as MLflow holds it. `aliases` maps alias to version."""
-
-    name: str
-    description: str
-    tags: Mapping[str, str]
-    aliases: Mapping[str, str]
-    latest_version: str  # "" when the model has none
-    created_at: datetime | None
-    updated_at: datetime | None
-
-
-@dataclass(frozen=True)
-class StoredVersion:
-    """One version of a registered model. `status` is MLflow's word, normally READY."""
-
-    name: str
-    version: str
-    description: str
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...]
-    run_id: str
-    source: str
-    status: str
-    status_message: str
-    user: str
-    created_at: datetime | None
-    updated_at: datetime | None
-
-
-@dataclass(frozen=True)
-class LoggedModel:
-    """A model that a run logged (MLflow 3): not an artifact of the run, it has an id of its own."""
-
-    model_id: str
-    name: str
-    run_id: str
-    ready: bool
-    created_at: datetime | None
-    location: str
 
 
 def _tracking() -> Any:
@@ -99,7 +62,7 @@ def models_search(
             order_by=["last_updated_timestamp DESC", "name ASC"],
             page_token=_page_token(page_token),
         )
-    return Page(tuple(_model(item) for item in found), found.token or "")
+    return Page(tuple(model_value(item) for item in found), found.token or "")
 
 
 def model_get(name: str) -> StoredModel:
@@ -109,7 +72,7 @@ def model_get(name: str) -> StoredModel:
         found = _registry().get_registered_model(name)
     if found._is_prompt():
         raise NotFound(_("“%(name)s” is a prompt, not a model.") % {"name": name})
-    return _model(found)
+    return model_value(found)
 
 
 def versions_search(
@@ -131,7 +94,7 @@ def versions_search(
             order_by=["version_number DESC"],
             page_token=_page_token(page_token),
         )
-    return Page(tuple(_version(item, model.aliases) for item in found), found.token or "")
+    return Page(tuple(version_value(item, model.aliases) for item in found), found.token or "")
 
 
 def version_get(name: str, version: str) -> StoredVersion:
@@ -141,7 +104,7 @@ def version_get(name: str, version: str) -> StoredVersion:
     if not _VERSION.fullmatch(version):
         raise NotFound(missing % {"name": name, "version": version[:40]})
     with _absent(missing % {"name": name, "version": version}), mlflow_errors():
-        return _version(_registry().get_model_version(name, version))
+        return version_value(_registry().get_model_version(name, version))
 
 
 def version_location(name: str, version: str) -> str:
@@ -160,7 +123,7 @@ def run_logged_models(run: Run) -> tuple[LoggedModel, ...]:
             max_results=200,
             order_by=[{"field_name": "creation_timestamp", "ascending": False}],
         )
-    return tuple(_logged(item) for item in found)
+    return tuple(logged_value(item) for item in found)
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -198,7 +161,7 @@ def version_create(
             model_id=model_id or None,
         )
 
-    created = _version(_again(create))
+    created = version_value(_again(create))
     if model_id and not settings.SLIPWAY.tracking_is_remote:
         # the server's REST handler does this for remote stores: the run page lists the versions
         _again(lambda: _tracking().set_model_versions_tags(name, created.version, model_id))
@@ -348,49 +311,6 @@ def _page_token(token: str) -> str | None:
             fields={"page_token": [_("Leave it out to start from the first page.")]},
         )
     return token
-
-
-def _model(item: Any) -> StoredModel:
-    latest = [int(version.version) for version in item.latest_versions or []]
-    return StoredModel(
-        name=item.name,
-        description=item.description or "",
-        tags=dict(item.tags),
-        aliases={alias: str(version) for alias, version in (item.aliases or {}).items()},
-        latest_version=str(max(latest)) if latest else "",
-        created_at=moment(item.creation_timestamp),
-        updated_at=moment(item.last_updated_timestamp or item.creation_timestamp),
-    )
-
-
-def _version(item: Any, aliases: Mapping[str, str] | None = None) -> StoredVersion:
-    number = str(item.version)
-    own = item.aliases or [a for a, version in (aliases or {}).items() if version == number]
-    return StoredVersion(
-        name=item.name,
-        version=number,
-        description=item.description or "",
-        tags=dict(item.tags),
-        aliases=tuple(sorted(own)),
-        run_id=item.run_id or "",
-        source=item.source or "",
-        status=str(item.status),
-        status_message=item.status_message or "",
-        user=item.user_id or "",
-        created_at=moment(item.creation_timestamp),
-        updated_at=moment(item.last_updated_timestamp or item.creation_timestamp),
-    )
-
-
-def _logged(item: Any) -> LoggedModel:
-    return LoggedModel(
-        model_id=item.model_id,
-        name=item.name or item.model_id,
-        run_id=item.source_run_id or "",
-        ready=str(getattr(item.status, "value", item.status)) == "READY",
-        created_at=moment(item.creation_timestamp),
-        location=item.artifact_location,
-    )
 
 
 def _versions_one_by_one(model: StoredModel) -> Page[StoredVersion]:

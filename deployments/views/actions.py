@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,9 +12,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deployments import credentials, operation_requests, selectors, services
+from deployments import credentials, operation_requests, selectors, services, tokens
 from deployments.views.common import acts, came_from, secret
 from deployments.views.services import consume_context, service_context
+from workspaces.errors import Problem
 
 VERBS = {
     "stop": services.service_stop,
@@ -56,6 +58,7 @@ def service_key_regenerate(request: HttpRequest, name: str) -> str:
     labels = {
         "primary": _("The primary key was replaced."),
         "secondary": _("The secondary key was replaced."),
+        "token": _("Tokens are signed anew; those given out so far stop working."),
     }
     messages.success(request, labels[key])
     return reverse("deployments:service", args=[name])
@@ -66,12 +69,33 @@ def service_consume_keys(request: HttpRequest, name: str) -> HttpResponse:
     """The programs of the Consume tab with the primary key in them, or without it again."""
     service = selectors.service_get(name)
     context = service_context(request, service)
-    if request.POST.get("key") == "hide" or not service.auth_enabled:
+    if request.POST.get("key") == "hide" or not context["is_closed"]:
         context.update(consume_context(service, context))
+    elif not context["takes_keys"]:
+        token = tokens.service_token(service=service, user=request.user)  # type: ignore[arg-type]
+        context.update(consume_context(service, context, token.access_token))
     else:
         keys = credentials.service_keys(service=service, user=request.user)  # type: ignore[arg-type]
         context.update(consume_context(service, context, keys["primary"]))
     return secret(render(request, "deployments/_snippets.html", context))
+
+
+@require_POST
+def service_token(request: HttpRequest, name: str) -> HttpResponse:
+    """A new token, shown once with the time it ends."""
+    service = selectors.service_get(name)
+    context: dict[str, Any] = {"service": service, "tab": "consume"}
+    status = 200
+    try:
+        context["token"] = tokens.service_token(service=service, user=request.user)  # type: ignore[arg-type]
+    except Problem as problem:
+        context["token_problem"], status = problem.message, problem.status
+    template = "deployments/_token.html"
+    if not getattr(request, "htmx", False):
+        context = {**service_context(request, service), **context}
+        context.update(consume_context(service, context))
+        template = "deployments/service_consume.html"
+    return secret(render(request, template, context, status=status))
 
 
 @require_POST

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_safe
 from deployments import loglines, selectors
 from deployments.models import Step
 from deployments.oplog import LogChunk
-from deployments.views.common import secret, whole
+from deployments.views.common import View, secret, whole
 from workspaces.errors import NotFound
 
 MAX_DOWNLOAD_CHUNKS = 10_000  # of 64 to 256 KB
@@ -54,29 +56,34 @@ def _download(name: str, read: Callable[[int], LogChunk]) -> StreamingHttpRespon
     return response
 
 
-@require_safe
-def service_log(request: HttpRequest, name: str) -> HttpResponse:
-    service = selectors.service_get(name)
-    return _follow(request, lambda offset: selectors.service_log(service, offset))
+Read = Callable[[int], LogChunk]
 
 
-@require_safe
-def service_log_download(request: HttpRequest, name: str) -> StreamingHttpResponse:
-    service = selectors.service_get(name)
-    return _download(name, lambda offset: selectors.service_log(service, offset))
+def _service_source(name: str) -> tuple[str, Read]:
+    """The name of a service's log as a file, and how it is read."""
+    return name, partial(selectors.service_log, selectors.service_get(name))
 
 
-@require_safe
-def operation_log(request: HttpRequest, operation_id: UUID) -> HttpResponse:
-    operation = selectors.operation_get(operation_id)
-    return _follow(request, lambda offset: selectors.operation_log(operation, offset))
-
-
-@require_safe
-def operation_log_download(request: HttpRequest, operation_id: UUID) -> StreamingHttpResponse:
+def _operation_source(operation_id: UUID) -> tuple[str, Read]:
     operation = selectors.operation_get(operation_id)
     name = f"{operation.service_name}-{operation.kind}-{operation.created_at:%Y%m%d%H%M%S}"
-    return _download(name, lambda offset: selectors.operation_log(operation, offset))
+    return name, partial(selectors.operation_log, operation)
+
+
+def _log_views(source: Callable[..., tuple[str, Read]]) -> tuple[View, View]:
+    """The two views of one kind of log: followed as JSON, and kept as a file."""
+
+    def follow(request: HttpRequest, **which: Any) -> HttpResponse:
+        return _follow(request, source(**which)[1])
+
+    def download(request: HttpRequest, **which: Any) -> StreamingHttpResponse:
+        return _download(*source(**which))
+
+    return require_safe(follow), require_safe(download)
+
+
+service_log, service_log_download = _log_views(_service_source)
+operation_log, operation_log_download = _log_views(_operation_source)
 
 
 def _step(operation_id: UUID, position: int) -> Step:

@@ -8,19 +8,20 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from deployments import configuration, examples, selectors, services
+from deployments import configuration, examples, selectors
 from deployments.choices import OperationKind, OperationStatus, ServiceState
-from deployments.forms import tags_parse, tags_text
+from deployments.instances import batches
 from deployments.jsontext import pretty
 from deployments.models import Operation, Revision, Service
 from deployments.snippets import KEY_PLACEHOLDER, snippets
 from deployments.views import common
+from deployments.views.settings import settings_context, settings_save
 from registry import selectors as registry
 from registry.values import VersionInfo
 from workspaces.errors import NotFound, Problem
@@ -78,7 +79,14 @@ def service_context(request: HttpRequest, service: Service) -> dict[str, Any]:
     host = request.get_host()
     revision = _shown_revision(service)
     deployment = configuration.from_dict(revision.deployment) if revision else None
+    takes_keys = deployment is None or deployment.auth_enabled
+    takes_tokens = deployment is not None and deployment.token_auth_enabled
     return {
+        "takes_keys": takes_keys,
+        "takes_tokens": takes_tokens,
+        "is_closed": takes_keys or takes_tokens,
+        "batches": bool(revision and deployment and batches(revision, deployment)),
+        "is_fast": bool(revision and revision.loader == "fast"),
         "service": service,
         "operation": operation,
         "revision": revision,
@@ -105,10 +113,12 @@ def service_page(request: HttpRequest, name: str, tab: str = "overview") -> Http
     service = selectors.service_get(name)
     if tab not in TABS:
         raise NotFound(_("There is no such page."))
+    if request.method == "POST" and tab != "settings":
+        return HttpResponse(status=405)
+    context = {**service_context(request, service), "tab": tab}
     if request.method == "POST":
-        return _settings_save(request, service) if tab == "settings" else HttpResponse(status=405)
-    context = service_context(request, service)
-    context.update(EXTRAS[tab](request, service, context), tab=tab)
+        return settings_save(request, service, context)
+    context.update(EXTRAS[tab](request, service, context))
     return render(request, f"deployments/service_{tab}.html", context)
 
 
@@ -161,7 +171,7 @@ def consume_context(
         "version_problem": problem,
         "has_example": bool(version and version.input_example),
         "snippets": snippets(
-            uri=context["scoring_uri"], body=body, auth_enabled=service.auth_enabled, key=key
+            uri=context["scoring_uri"], body=body, auth_enabled=context["is_closed"], key=key
         ),
         "key_shown": key != KEY_PLACEHOLDER,
     }
@@ -179,26 +189,7 @@ def _logs(request: HttpRequest, service: Service, context: dict[str, Any]) -> di
 
 
 def _settings(request: HttpRequest, service: Service, context: dict[str, Any]) -> dict[str, Any]:
-    return {"description": service.description, "tags": tags_text(service.tags), "errors": {}}
-
-
-def _settings_save(request: HttpRequest, service: Service) -> HttpResponseBase:
-    description = request.POST.get("description", "").replace("\x00", "").strip()
-    tags = request.POST.get("tags", "").replace("\x00", "")
-    try:
-        services.service_update(
-            service=service,
-            description=description,
-            tags=tags_parse(tags),
-            user=request.user,  # type: ignore[arg-type]
-        )
-    except Problem as problem:
-        context = service_context(request, service)
-        context.update(description=description, tags=tags, errors=problem.fields, tab="settings")
-        context["problem"] = problem
-        return render(request, "deployments/service_settings.html", context, status=422)
-    messages.success(request, _("Saved."))
-    return redirect("deployments:service-tab", name=service.name, tab="settings")
+    return settings_context(service)
 
 
 EXTRAS = {

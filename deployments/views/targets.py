@@ -27,7 +27,7 @@ def targets_list(request: HttpRequest) -> HttpResponse:
             "target": card["target"],
             "kind": card["kind"],
             "capacity": capacity_of(card["target"]),
-            "services": len(card["target"].services.all()),
+            "services": card["target"].service_count,
         }
         for card in cards
         if card["target"] is not None

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from deployments.models import Operation, Service
+from deployments.configuration import validate
+from deployments.models import Operation, Revision, Service
 
 BASE = "/api/v1"
 NO_ID = "00000000-0000-4000-8000-000000000000"  # well formed, and nobody has it
 FIELDS = {
     "name", "description", "tags", "properties", "target", "kind", "model", "revision", "desired",
     "state", "reason", "message", "scoring_uri", "swagger_uri", "deployment", "inference",
-    "created_by", "created_at", "updated_at", "operation",
+    "loader", "loader_reason", "batching", "created_by", "created_at", "updated_at", "operation",
 }  # fmt: skip
 
 
@@ -43,7 +44,8 @@ def test_deploying_answers_202_with_service_and_operation(ada, user, model, fake
     assert body["service"]["operation"] == body["operation"]["id"]
     assert body["operation"]["requested_by"] == "ada"
     assert next(step["name"] for step in body["operation"]["steps"]) == "Queued"
-    assert Service.objects.get().auth_enabled is False
+    assert Service.objects.get().wanted.deployment["auth_enabled"] is False
+    assert body["service"]["deployment"]["authEnabled"] is False
 
 
 def test_all_violations_come_in_one_answer(ada, model, fake) -> None:
@@ -78,6 +80,36 @@ def test_wrong_input_is_never_a_5xx(ada, model, fake, changes) -> None:
     assert 400 <= answer.status_code < 500, answer.content
     assert answer.json()["message"]
     assert Service.objects.count() == 0
+
+
+def test_the_configuration_of_the_answer_can_be_sent_back(ada, model, service) -> None:
+    given = ada.get(f"{BASE}/services/diabetes-v1").json()["deployment"]
+    answer = ada.patch(
+        f"{BASE}/services/diabetes-v1",
+        {"deployment": {**given, "workers": 2}},
+        content_type="application/json",
+    )
+    assert answer.status_code == 202, answer.content
+    assert answer.json()["service"]["deployment"] == {**given, "workers": 2}
+
+
+def test_a_service_says_how_it_is_loaded_and_why_it_batches(ada, service) -> None:
+    service.revisions.update(
+        loader="fast", loader_reason="native", row_wise=True, row_wise_reason="64 rows were equal"
+    )
+    body = ada.get(f"{BASE}/services/diabetes-v1").json()
+    assert (body["loader"], body["loader_reason"]) == ("fast", "native")
+    assert body["batching"] == {"on": True, "row_wise": True, "reason": "64 rows were equal"}
+
+
+def test_a_token_says_when_it_ends(ada, service) -> None:
+    assert post(ada, "/services/diabetes-v1/token").status_code == 409
+    Revision.objects.update(deployment=validate("fake", {"tokenAuthEnabled": True}).as_dict())
+    answer = post(ada, "/services/diabetes-v1/token")
+    assert set(answer.json()) == {"access_token", "token_type", "expires_at", "refresh_after"}
+    assert answer.json()["token_type"] == "Bearer"
+    assert "no-store" in answer["cache-control"]
+    assert post(ada, "/services/nobody/token").status_code == 404
 
 
 def test_a_taken_name_is_409(ada, model, service) -> None:

@@ -192,7 +192,7 @@ def test_regenerating_replaces_one_key(ada, service) -> None:
 
 def test_an_unknown_key_is_refused_in_words(ada, service) -> None:
     answer = ada.post(url(view="service-key-regenerate"), {"key": "studio"}, follow=True)
-    assert "must be primary or secondary" in answer.content.decode()
+    assert "must be primary, secondary or token" in answer.content.decode()
 
 
 # --- consume, logs, settings ---------------------------------------------------------------------

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
+import tarfile
 import threading
 import time
 import uuid
@@ -229,6 +232,44 @@ def test_an_image_in_use_stays_and_one_that_is_gone_is_no_error(
     assert images.image_remove(driver, tag) is True
     assert images.image_remove(driver, tag) is True
     assert images.service_images(driver) == []
+
+
+def load_old(driver: DockerDriver, tag: str, kind: str) -> None:
+    """Put an empty image of years ago on the engine."""
+    config = {
+        "created": "2020-01-01T00:00:00Z",
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Labels": {"slipway.image": kind}},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": []}]
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as out:
+        for name, document in (("config.json", config), ("manifest.json", manifest)):
+            data = json.dumps(document).encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+    driver.client.load_image(archive.getvalue())
+
+
+def test_runtimes_of_earlier_versions_go_and_the_present_one_stays(
+    builder: Builder,
+) -> None:
+    root = Path(images.__file__).resolve().parent.parent
+    current = images.runtime_image(builder, runtime_root=root)
+    old = f"slipway/runtime:test{uuid.uuid4().hex[:8]}"
+    foreign = f"slipway-else/runtime:test{uuid.uuid4().hex[:8]}"
+    for tag in (old, foreign):
+        load_old(builder.driver, tag, "runtime")
+    gone = images.shared_images_remove_old(
+        builder.driver, base_image=builder.base_image, runtime_root=root
+    )
+    assert old in gone
+    assert images.image_remove(builder.driver, foreign)
+    assert not {current, foreign} & set(gone)
+    assert builder.driver.client.images(name=current)
 
 
 def test_the_python_of_a_base_image_is_asked_once(builder: Builder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from deployments.choices import OperationStatus
 from deployments.credentials import service_keys, service_keys_regenerate
 from deployments.drivers.fake import FakeDriver
-from deployments.models import Operation, Service
+from deployments.models import Operation, Revision, Service
 from deployments.operation_requests import operation_cancel, operation_retry
 from deployments.operations import operation_end
 from deployments.services import (
@@ -50,6 +51,44 @@ def test_words_change_without_an_operation(service: Service) -> None:
     service.refresh_from_db()
     assert (service.description, service.tags) == ("new", {"a": "b"})
     assert (service.generation, service.revisions.count()) == (before, 1)
+
+
+def accepts_keys(fake: FakeDriver, number: int) -> bool:
+    """Whether the running instance of a revision asks its callers for a key."""
+    held = json.loads((fake.folder / f"diabetes-{number}-0.json").read_text())
+    return bool(held["auth"]["enabled"])
+
+
+def test_authentication_changes_only_with_the_revision_that_passed(
+    fake: FakeDriver, service: Service, turn: Turn
+) -> None:
+    def ask(number: int) -> Operation:
+        operation = service_update(service=service, deployment={"authEnabled": False}, user=None)
+        assert operation is not None
+        assert operation.revision.number == number
+        long_steps_done(operation)
+        values = {"model_sha256": "0" * 64, "environment_hash": "1" * 64, "runtime": "r"}
+        Revision.objects.filter(pk=operation.revision_id).update(**values)
+        return operation
+
+    fake.play("diabetes-2-0", {"phases": ["exited"], "exit_code": 3, "message": "no"})
+    failing = ask(2)
+    turn(failing, lambda row: not row.operations.filter(status="Running").exists())
+    service.refresh_from_db()
+    assert service.active.deployment["auth_enabled"]
+    assert accepts_keys(fake, 1)
+    turn(service, lambda row: row.state == "Healthy")
+    turn(ask(3), lambda row: row.active.number == 3)
+    assert not accepts_keys(fake, 3)
+
+
+def test_every_violation_of_an_update_is_in_one_message(service: Service) -> None:
+    with pytest.raises(Invalid) as caught:
+        service_update(
+            service=service, model="models:/unknown/1", deployment={"workers": 0}, user=None
+        )
+    assert set(caught.value.fields) == {"model", "workers"}
+    assert service.revisions.count() == 1
 
 
 def test_a_new_deployment_configuration_keeps_what_it_does_not_name(service: Service) -> None:

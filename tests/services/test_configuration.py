@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -20,7 +21,9 @@ from workspaces.errors import Invalid
 NAMES = [
     *("computeType", "containerResourceRequirements", "numReplicas", "port", "authEnabled", "tags"),
     *("maxConcurrentRequestsPerContainer", "maxQueueWaitMs", "scoringTimeoutMs", "properties"),
-    "description",
+    *("description", "workers", "maxQueue", "batching", "maxBatchRows", "maxBodyBytes"),
+    *("verboseErrors", "accessLog", "corsOrigins", "tokenAuthEnabled", "appInsightsEnabled"),
+    *("enableAppInsights", "telemetry"),
 ]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 anything = st.recursive(
@@ -40,7 +43,9 @@ def test_any_json_is_a_configuration_or_invalid(raw: Any, kind: str) -> None:
     assert made.memory_mb >= 64
     assert made.replicas == 1
     assert made.port is None or 1 <= made.port <= 65535
+    assert 1 <= made.workers <= 32
     assert from_dict(json.loads(json.dumps(made.as_dict()))) == made
+    assert validate("local", json.loads(json.dumps(made.as_json()))) == made
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,24 @@ def test_any_json_is_a_configuration_or_invalid(raw: Any, kind: str) -> None:
         ("tags", [{}, {"a": "b"}], [[], "a", {"a": 1}, {"a": None}]),
         ("properties", [{}, {"a": "b"}], [[], {"a": {}}]),
         ("description", ["", "words"], [1, [], "x" * 10_001, "a\x00"]),
+        ("workers", [1, 32], [0, 33, 1.5, "2"]),
+        ("maxQueue", [0, 100_000], [-1, 100_001, "many"]),
+        ("batching", ["auto", "exact"], ["on", "", True, ["auto"], {}]),
+        ("maxBatchRows", [1, 1024, 100_000], [0, 100_001]),
+        ("maxBodyBytes", [1024, 2_147_483_648], [1023, 2_147_483_649]),
+        ("verboseErrors", [True, False], ["no", 0]),
+        ("accessLog", [True, False], ["no", 1]),
+        ("tokenAuthEnabled", [True, False], ["no"]),
+        (
+            "corsOrigins",
+            [[], ["*"], ["https://a.example", "http://localhost:3000", "http://[::1]:8080"]],
+            [
+                *("*", ["a.example"], ["https://a.example/x"], ["ftp://a"], [1], ["https://"]),
+                *(["https://u:p@a"], ["null"], ["https://a:99999"], ["https://a b"], {}),
+                ["https://a"] * 101,
+            ],
+        ),
+        ("telemetry", [{}, {"sample": 0}, {"sample": 1}, {"endpoint": None}], [1, "http://a", []]),
         ("computeType", ["local", "Local", "LOCAL"], ["aci", "docker", 1]),
     ],
 )
@@ -122,6 +145,50 @@ def test_memory_is_the_larger_of_one_gb_and_one_and_a_half_of_what_was_measured(
     measured: float | None, memory: float
 ) -> None:
     assert defaults("local", measured)["containerResourceRequirements"]["memoryInGB"] == memory
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        (["HTTPS://App.Example.com/"], ["https://app.example.com"]),
+        (["https://a", "https://a"], ["https://a"]),
+        (["https://a", "*"], ["*"]),
+    ],
+)
+def test_origins_are_kept_as_browsers_send_them(given: list[str], origins: list[str]) -> None:
+    assert validate("local", {"corsOrigins": given}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "field"),
+    [
+        ({"endpoint": "collector:4318"}, "telemetry.endpoint"),
+        ({"endpoint": "http://user:secret@collector"}, "telemetry.endpoint"),
+        ({"endpoint": "file:///etc/passwd"}, "telemetry.endpoint"),
+        ({"endpoint": 7}, "telemetry.endpoint"),
+        ({"sample": 1.1}, "telemetry.sample"),
+        ({"rate": 1}, "telemetry.rate"),
+    ],
+)
+def test_telemetry_is_an_address_and_a_share(telemetry: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        validate("local", {"telemetry": telemetry})
+    assert list(caught.value.fields) == [field]
+
+
+@pytest.mark.parametrize("switch", ["appInsightsEnabled", "enableAppInsights"])
+def test_telemetry_goes_to_the_studios_collector_unless_another_is_named(
+    settings: Any, switch: str
+) -> None:
+    own = dataclasses.replace(settings.SLIPWAY, otlp_endpoint="http://studio:4318")
+    settings.SLIPWAY = own
+    made = validate("local", {switch: True})
+    assert (made.app_insights_enabled, made.telemetry_endpoint) == (True, "http://studio:4318")
+    other = validate("local", {switch: True, "telemetry": {"endpoint": "http://other:4318/"}})
+    assert other.telemetry_endpoint == "http://other:4318"
+    settings.SLIPWAY = dataclasses.replace(own, otlp_endpoint="")
+    with pytest.raises(Invalid, match="SLIPWAY_OTLP_ENDPOINT"):
+        validate("local", {switch: True})
 
 
 @given(st.integers(1, 600_000))

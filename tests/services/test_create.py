@@ -9,9 +9,10 @@ import pytest
 from django.db import connection
 
 from deployments.configuration import GB
-from deployments.models import Operation, Revision, Service
+from deployments.models import Operation, Revision, Service, Target
+from deployments.ports import port_for
 from registry.models import VersionRecord, VersionUse
-from tests.factories import ServiceFactory
+from tests.factories import RevisionFactory, ServiceFactory
 from tests.services.conftest import Create
 from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.models import Event
@@ -71,6 +72,30 @@ def test_every_violation_is_in_one_message(create: Create) -> None:
     wrong = {"name", "model", "inference", "scoringTimeoutMs", "numReplicas", "cpuu"}
     assert set(fields) == wrong
     assert all(name in caught.value.message for name in wrong)
+    assert rows() == before
+
+
+def test_an_unknown_version_stands_beside_what_else_is_wrong(create: Create) -> None:
+    with pytest.raises(Invalid) as caught:
+        create("No", model="models:/unknown/1", deployment={"workers": 0})
+    assert set(caught.value.fields) == {"name", "model", "workers"}
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_port_of_another_service_is_refused_by_its_name(create: Create, holds: bool) -> None:
+    other = RevisionFactory(service__name="ridge")
+    if holds:
+        port_for(other, wanted=28_125)
+    else:
+        other.deployment["port"] = 28_125  # of a service that is stopped
+        other.save()
+        Service.objects.filter(pk=other.service_id).update(wanted=other)
+    Target.objects.filter(name="fake").update(kind="local")
+    before = rows()
+    with pytest.raises(Invalid) as caught:
+        create(deployment={"port": 28_125, "workers": 0})
+    assert set(caught.value.fields) == {"port", "workers"}
+    assert "the service ridge" in caught.value.fields["port"][0]
     assert rows() == before
 
 

@@ -123,11 +123,32 @@ def test_a_port_that_another_program_listens_on_is_not_taken(few_ports: range) -
 
 
 def test_a_wanted_port_is_given_once_and_free_again_after_release() -> None:
-    first, second = RevisionFactory(), RevisionFactory()
+    first, second = RevisionFactory(service__name="ridge"), RevisionFactory()
     assert ports.port_for(first, wanted=28_123) == 28_123
-    assert ports.port_for(second, wanted=28_123) != 28_123
+    with pytest.raises(NoCapacity, match="28123 is in use by the service ridge"):
+        ports.port_for(second, wanted=28_123)
     ports.port_release(first)
     assert ports.port_for(RevisionFactory(), wanted=28_123) == 28_123
+
+
+def test_a_new_revision_gives_way_to_the_one_that_still_serves_on_its_port() -> None:
+    first = RevisionFactory()
+    second = RevisionFactory(service=first.service, number=2)
+    assert ports.port_for(first, wanted=28_126) == 28_126
+    assert ports.port_for(second, wanted=28_126) != 28_126
+
+
+def test_the_gateway_is_told_the_origins_and_the_largest_body_of_what_serves(
+    run_folder: Path,
+) -> None:
+    service = serving("ridge")
+    later = RevisionFactory(service=service, number=2)
+    for revision, origin in ((service.active, "https://old.example"), (later, "https://new")):
+        revision.deployment |= {"cors_origins": [origin], "max_body_bytes": 4096}
+        revision.save()
+    Service.objects.filter(pk=service.pk).update(wanted=later)
+    route = routes.compute()["ridge"]
+    assert (route["cors_origins"], route["max_body_bytes"]) == (["https://old.example"], 4096)
 
 
 TAKEN = {"phases": ["exited"], "exit_code": EXIT_PORT_TAKEN, "message": "port is taken"}

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import heartbeats, loop, reconcile, sweep
+from deployments import heartbeats, loop, reconcile, runtimes, sweep
 from deployments.drivers.fake import FakeDriver
 from deployments.instances import instance_spec
 from deployments.models import Heartbeat, Operation, Port, Service, Target
@@ -67,6 +67,23 @@ def test_old_leftovers_in_tmp_go_and_young_ones_stay(fake: FakeDriver, data: Dat
         os.utime(data.tmp / name, (past, past))
     sweep.run()
     assert sorted(path.name for path in data.tmp.iterdir()) == ["young", "young.txt"]
+
+
+def test_runtimes_of_earlier_versions_go_when_no_revision_is_pinned_to_them(
+    fake: FakeDriver, data: DataFolder
+) -> None:
+    now = f"{runtimes.version()}-3.11"
+    RevisionFactory(runtime="pinned-3.11")
+    for name in ("pinned-3.11", "old-3.11", "young-3.11", now):
+        (data.runtimes / name).mkdir(parents=True)
+        (data.runtimes / f".{name}.lock").touch()
+    past = time.time() - sweep.STALE_SECONDS - 10
+    for name in ("pinned-3.11", "old-3.11", now):
+        os.utime(data.runtimes / name, (past, past))
+    sweep.run()
+    left = sorted(path.name for path in data.runtimes.glob("[!.]*"))
+    assert left == sorted(["pinned-3.11", "young-3.11", now])
+    assert not (data.runtimes / ".old-3.11.lock").exists()
 
 
 def test_the_loop_carries_a_service_as_far_as_it_can_and_is_then_quiet(

@@ -1,0 +1,78 @@
+"""What an image is, and programs that run once in a container of it, without network and rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.drivers.base import InvalidSpec
+from deployments.drivers.docker import DockerDriver
+from deployments.drivers.docker_client import translated
+from deployments.drivers.docker_layout import IMAGE_LABEL
+
+
+def _find(driver: DockerDriver, tag: str) -> dict[str, Any] | None:
+    from docker.errors import ImageNotFound
+
+    client: Any = driver.client  # the stubs leave inspect_image untyped
+    with translated(driver.base_url):
+        try:
+            found: dict[str, Any] = client.inspect_image(tag)
+        except ImageNotFound:
+            return None
+    return found
+
+
+def exists(driver: DockerDriver, tag: str) -> bool:
+    return _find(driver, tag) is not None
+
+
+def image_id(driver: DockerDriver, tag: str) -> str:
+    found = _find(driver, tag)
+    if found is None:
+        raise InvalidSpec(f"The image {tag} is not on this Docker host.")
+    return str(found["Id"])
+
+
+_pythons: dict[str, str] = {}  # image id -> "3.11"; an id never changes its content
+
+
+def base_image_python(driver: DockerDriver, base_image: str, timeout: int = 30) -> str:
+    """Return the Python minor of an image that the engine has, such as "3.11".
+
+    Runs a container without network for at most `timeout` seconds, once per image.
+
+    Raises:
+        InvalidSpec: the image is not there or has no python3.
+        TargetUnreachable.
+    """
+    with translated(driver.base_url):
+        image = image_id(driver, base_image)
+        if image not in _pythons:
+            _pythons[image] = _ask_python(driver, base_image, image, timeout)
+    return _pythons[image]
+
+
+def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> str:
+    from docker.errors import APIError
+
+    client = driver.client
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    limits = client.create_host_config(network_mode="none", mem_limit="128m", cap_drop=["ALL"])
+    container = client.create_container(
+        image=image,
+        entrypoint=["python3", "-c", program],
+        command=[],
+        host_config=limits,
+        labels={IMAGE_LABEL: "probe"},
+    )["Id"]
+    try:
+        client.start(container)
+        code = client.wait(container, timeout=timeout)["StatusCode"]
+        version = client.logs(container, stderr=False).decode().strip()
+    except APIError as error:
+        raise InvalidSpec(f"The base image {name} has no python3 to run a model with.") from error
+    finally:
+        client.remove_container(container, force=True, v=True)
+    if code != 0:
+        raise InvalidSpec(f"python3 of the base image {name} does not work (exit code {code}).")
+    return version

@@ -1,0 +1,97 @@
+"""The Settings tab: the configuration, which makes a revision, and the words about a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from deployments import configuration, services, settings_form
+from deployments.configuration import DeploymentConfiguration
+from deployments.forms import tags_parse, tags_text
+from deployments.models import Service
+from deployments.views.common import go
+from workspaces.errors import Problem
+
+PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"
+UNPROCESSABLE = 422
+Context = dict[str, Any]
+
+
+def current(service: Service) -> DeploymentConfiguration | None:
+    """The configuration that a change starts from."""
+    revision = service.wanted or service.revisions.first()
+    return configuration.from_dict(revision.deployment) if revision else None
+
+
+def settings_context(service: Service) -> Context:
+    """What the tab shows before anything was typed."""
+    wish = current(service)
+    return {
+        "description": service.description,
+        "tags": tags_text(service.tags),
+        "errors": {},
+        "groups": settings_form.shown(wish) if wish else (),
+    }
+
+
+def settings_save(request: HttpRequest, service: Service, context: Context) -> HttpResponseBase:
+    """Save one of the tab's two forms; what cannot be used comes back with its sentences (422)."""
+    if request.POST.get("form") == "configuration":
+        return _configuration_save(request, service, context)
+    return _words_save(request, service, context)
+
+
+def _words_save(request: HttpRequest, service: Service, context: Context) -> HttpResponseBase:
+    description = request.POST.get("description", "").replace("\x00", "").strip()
+    tags = request.POST.get("tags", "").replace("\x00", "")
+    try:
+        services.service_update(
+            service=service,
+            description=description,
+            tags=tags_parse(tags),
+            user=request.user,  # type: ignore[arg-type]
+        )
+    except Problem as problem:
+        context.update(settings_context(service), description=description, tags=tags)
+        context.update(errors=problem.fields, problem=problem)
+        return render(request, PAGE, context, status=UNPROCESSABLE)
+    messages.success(request, _("Saved."))
+    return redirect("deployments:service-tab", name=service.name, tab="settings")
+
+
+def _configuration_save(
+    request: HttpRequest, service: Service, context: Context
+) -> HttpResponseBase:
+    groups = settings_form.posted(request.POST.dict())
+    before = current(service)
+    try:
+        raw = settings_form.deployment(groups)
+        if before == configuration.validate(service.target.kind, raw, before):
+            messages.info(request, _("Nothing was changed."))
+            tab = reverse("deployments:service-tab", args=[service.name, "settings"])
+            return go(request, tab)
+        services.service_update(service=service, deployment=raw, user=request.user)  # type: ignore[arg-type]
+    except Problem as problem:
+        return _refused(request, service, context, groups, problem)
+    return go(request, reverse("deployments:service", args=[service.name]))
+
+
+def _refused(
+    request: HttpRequest,
+    service: Service,
+    context: Context,
+    groups: tuple[settings_form.Group, ...],
+    problem: Problem,
+) -> HttpResponse:
+    marked, others = settings_form.with_problem(groups, problem.fields)
+    told = bool(problem.fields) and not others  # every sentence stands at its control
+    message = _("Some values cannot be used.") if told else problem.message
+    context.update(settings_context(service), groups=marked)
+    context.update(configuration_problem=message, configuration_errors=others)
+    template = FORM if getattr(request, "htmx", False) else PAGE
+    return render(request, template, context, status=UNPROCESSABLE)
