@@ -78,7 +78,7 @@ def _measure(folder: Path, result: dict[str, Any]) -> None:
     started = time.perf_counter()
     from serving.loaders import load  # counted: it is part of what a start costs
 
-    model: Any = load(_config(folder, result["loader"]))
+    model: Any = load(_config(folder, result["loader"]), folder)
     result["load_seconds"] = round(time.perf_counter() - started, 3)
     _score_example(model, result)
     from serving.loaders.row_wise import row_wise

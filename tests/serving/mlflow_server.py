@@ -57,7 +57,7 @@ def loaded(folder: Path, loader: str, *, batch: bool = False) -> NoCode:
         "loader": loader,
         "batch": batch,
     }
-    model: Any = load(config)
+    model: Any = load(config, Path(config["model_dir"]))
     return model
 
 
