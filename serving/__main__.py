@@ -79,9 +79,9 @@ def main(argv: list[str] | None = None) -> int:
         if (args.tls_cert is None) != (args.tls_key is None):
             parser().error("--tls-cert and --tls-key go together")
         names = [name.replace("-", "_") for name in GATEWAY_LIMITS]
-        given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        limits = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         tls = (args.tls_cert, args.tls_key) if args.tls_cert else None
-        return run_gateway(args.run_dir, args.host, args.port, limits=Limits(**given), tls=tls)
+        return run_gateway(args.run_dir, args.host, args.port, limits=Limits(**limits), tls=tls)
     from serving.check import run_check
 
     return run_check(args.model, args.loader)

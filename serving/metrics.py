@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.contract import RECORD_FILE
+from serving.contract import METRICS_FILES, RECORD_FILE
 from serving.files import read_json, write_json
 from serving.memory import MB
 
@@ -69,7 +69,7 @@ class Metrics:
         queue_length: Callable[[], int] = lambda: 0,
     ) -> None:
         self.folder = folder
-        self.path = folder / f"metrics-{index}.json"
+        self.path = folder / METRICS_FILES.replace("*", str(index))
         self.requests: Counter[tuple[str, int]] = Counter()  # (caller, code)
         self.latency: dict[str, Histogram] = {}  # by caller
         self.batches = Histogram(SIZES)
@@ -120,7 +120,7 @@ class Metrics:
         """Return the whole replica's counters in Prometheus' text format 0.0.4."""
         total = Metrics(self.folder, -1, self._model)
         total._take_in(self._document())
-        for path in self.folder.glob("metrics-*.json"):
+        for path in self.folder.glob(METRICS_FILES):
             if path != self.path:
                 total._add(path)
         name, version = (text.translate(ESCAPES) for text in self._model)

@@ -43,6 +43,7 @@ from serving.contract import (
     EXIT_OUT_OF_MEMORY,
     LOCK_FILE,
     LOG_FILE,
+    METRICS_FILES,
     RECORD_FILE,
     STOP_FILE,
     AuthDocument,
@@ -330,6 +331,8 @@ def _observe_ended(
 def _forget(folder: Path) -> None:
     for name in (RECORD_FILE, LAUNCH_FILE, STOP_FILE, CONFIG_FILE, AUTH_FILE):
         (folder / name).unlink(missing_ok=True)
+    for path in folder.glob(METRICS_FILES):
+        path.unlink(missing_ok=True)
 
 
 def _last_line(log: Path) -> str:
