@@ -55,7 +55,7 @@ class Builder:
                 cancelled=self.cancelled,
                 timeout=timeout,
                 environment=tool_environment(self.root, self.user),
-                cwd=self.tmp,
+                cwd="/",  # below a project, uv would heed its .venv and its settings
                 account=service_account(self.user),
             )
         except TimeoutError:
@@ -138,7 +138,9 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
             timeout=RESOLVE_TIMEOUT,
         )
         if code != 0:
-            raise EnvironmentFailed(explain(tail))
+            raise EnvironmentFailed(
+                explain([line.replace(str(source), "the requirements") for line in tail])
+            )
         target.replace(kept)
     finally:
         source.unlink(missing_ok=True)

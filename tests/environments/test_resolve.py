@@ -78,3 +78,19 @@ def test_a_failed_resolve_is_tried_anew(
         resolve(site.builder(), ["alpha==1.0"], python.minor)
     index.files.update(packages)
     assert resolve(site.builder(), ["alpha==1.0"], python.minor) == "alpha==1.0\n"
+
+
+def test_a_project_that_holds_the_data_folder_has_no_say(site: Site, python: Python) -> None:
+    """As in a clone of the project: uv would take its .venv, which the service user cannot use."""
+    (site.folder / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\n'
+        '[tool.uv.pip]\nindex-url = "http://127.0.0.1:9/simple"\n'
+    )
+    bin_folder = site.folder / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder.parent / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    closed = site.folder / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "python").symlink_to(python.path)
+    (bin_folder / "python").symlink_to(closed / "python")
+    assert resolve(site.builder(), ["alpha"], python.minor) == "alpha==2.0\nbeta==1.0\n"
