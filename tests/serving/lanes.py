@@ -59,7 +59,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 class Running:
     """A running server; `handler` is its end of the direct lane."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.handler = Handler()
         config = uvicorn.Config(
             app,
@@ -69,6 +69,7 @@ class Running:
             log_config=None,
             port=0,
             timeout_graceful_shutdown=5,
+            **settings,
         )
         self.server = uvicorn.Server(config)
         self.server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -149,9 +150,9 @@ async def until(true: Callable[[], Any], what: str, seconds: float = 5) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Running]:
-    """A server for the length of a block."""
-    server = Running()
+async def running(**settings: Any) -> AsyncIterator[Running]:
+    """A server for the length of a block; `settings` are uvicorn's."""
+    server = Running(**settings)
     await server.start()
     try:
         yield server

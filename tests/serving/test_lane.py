@@ -139,6 +139,35 @@ async def test_big_headers_are_read(client: Client) -> None:
     assert (await client.answer()).body == b"small"
 
 
+@pytest.mark.parametrize("path", ["/score", "/other"])
+async def test_an_idle_connection_is_closed_when_its_time_is_over(path: str) -> None:
+    async with running(timeout_keep_alive=1) as server:
+        client = await server.client()
+        for _ in range(3):  # each request starts the time anew
+            await client.send(post(b"again", path=path))
+            await client.answer()
+            await asyncio.sleep(0.4)
+        started = asyncio.get_running_loop().time()
+
+        assert await client.ended()
+        assert 0.3 < asyncio.get_running_loop().time() - started < 3
+
+
+async def test_a_connection_that_waits_for_its_answer_is_not_idle() -> None:
+    async with running(timeout_keep_alive=1) as server:
+        client = await server.client()
+        await client.send(post(b"quick"))
+        await client.answer()
+        server.handler.holds = True
+        await client.send(post(b"slow"))
+        await until(lambda: server.handler.held, "it is handled")
+        await asyncio.sleep(1.3)
+        server.handler.answer(server.handler.held[0])
+
+        assert (await client.answer()).body == b"slow"
+        client.close()
+
+
 async def test_a_close_asked_for_is_kept(client: Client) -> None:
     await client.send(post(b"last", "connection: close"))
     answer = await client.answer()
