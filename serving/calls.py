@@ -5,7 +5,7 @@ The direct lane and the ASGI application both use this, so that nothing is decid
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -24,14 +24,17 @@ DOCS_PATH = "/docs"
 METRICS_PATH = "/metrics"
 QUIET_PATHS = OPEN_PATHS | {METRICS_PATH}  # asked all day long: not a log line each
 ID = REQUEST_ID_HEADER.encode("ascii")
+_random = random.Random()  # noqa: S311  # our own: a model may seed the shared one
+_FIXED = 0xF000 << 64 | 0xC000 << 48  # where a UUID holds its version and its variant
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 CANCELLED = 499  # the caller went away before its answer
 
 
 def new_identity() -> str:
-    """Return a random UUID (RFC 9562, version 4); the uuid module takes three times as long."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    """Return a random UUID (RFC 9562, version 4); no secret, and many times quicker than uuid's."""
+    bits = _random.getrandbits(128) & ~_FIXED | _VERSION_4
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Call:
