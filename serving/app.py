@@ -18,7 +18,7 @@ from serving.contract import HEALTH_PATH, INVOCATIONS_PATH, REQUEST_ID_HEADER, S
 from serving.errors import ServingError
 from serving.limits import read_body
 from serving.logs import request_id
-from serving.pages import DOCS_PAGE
+from serving.pages import DOCS_PAGE, docs_policy
 from serving.scoring import INVOCATIONS, SCORE, V2, ScoreRequest
 from serving.service import Service
 
@@ -106,7 +106,8 @@ class Routes:
 
     async def docs(self, request: Request) -> Response:
         """A page that shows the OpenAPI document."""
-        return Response(DOCS_PAGE, media_type="text/html")
+        headers = {"content-security-policy": docs_policy()}
+        return Response(DOCS_PAGE, 200, headers, media_type="text/html")
 
     async def metrics(self, request: Request) -> Response:
         """Counters of all workers for Prometheus."""
