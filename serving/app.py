@@ -15,11 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.calls import CANCELLED, DOCS_PATH, METRICS_PATH, Call
 from serving.contract import HEALTH_PATH, INVOCATIONS_PATH, REQUEST_ID_HEADER, SCORE_PATH
-from serving.direct import v2_infer_paths
 from serving.errors import ServingError
 from serving.limits import read_body
 from serving.logs import request_id
-from serving.pages import DOCS_PAGE
+from serving.pages import DOCS_PAGE, docs_policy
 from serving.scoring import INVOCATIONS, SCORE, V2, ScoreRequest
 from serving.service import Service
 
@@ -37,7 +36,6 @@ class Routes:
 
     def app(self) -> Router:
         """Return the router of all routes, without what `Front` does around it."""
-        infer = v2_infer_paths(self.service)
         routes = [
             *(Route(path, handler) for path, handler in self.common().items()),
             Route("/version", self.version),
@@ -47,11 +45,10 @@ class Routes:
             Route("/v2/health/live", self.v2_live),
             Route("/v2/health/ready", self.v2_ready),
         ]
-        for path in infer:
-            model = path.rpartition("/")[0]
-            routes.append(Route(path, self.score, methods=["POST"]))
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
             routes.append(Route(model, self.v2_model))
             routes.append(Route(f"{model}/ready", self.v2_ready))
+            routes.append(Route(f"{model}/infer", self.v2_infer, methods=["POST"]))
         return Router(routes, redirect_slashes=False)
 
     def common(self) -> dict[str, Handler]:
@@ -96,7 +93,7 @@ class Routes:
         declared = request.headers.get("content-length")
         call.check_body(0)
         body = await read_body(request.stream(), declared, self.service.config["max_body_bytes"])
-        dialect = _dialect(request.url.path)
+        dialect = _dialect(request.scope["path"])
         kind = request.headers.get("content-type")
         scored = ScoreRequest(body, kind, dialect, call.identity)
         answer = await self.service.batcher.score(scored)
@@ -109,7 +106,8 @@ class Routes:
 
     async def docs(self, request: Request) -> Response:
         """A page that shows the OpenAPI document."""
-        return Response(DOCS_PAGE, media_type="text/html")
+        headers = {"content-security-policy": docs_policy()}
+        return Response(DOCS_PAGE, 200, headers, media_type="text/html")
 
     async def metrics(self, request: Request) -> Response:
         """Counters of all workers for Prometheus."""
@@ -125,11 +123,26 @@ class Routes:
 
     async def v2_ready(self, request: Request) -> Response:
         """The model is loaded, else 503."""
+        self._check_model(request)
         self.service.loaded()
         return _json({"ready": True, "name": self.service.config["model_name"]})
 
+    async def v2_infer(self, request: Request) -> Response:
+        """Score a body of the Open Inference Protocol."""
+        self._check_model(request)
+        return await self.score(request)
+
+    def _check_model(self, request: Request) -> None:
+        config, asked = self.service.config, request.path_params
+        name, version = asked.get("name"), asked.get("version")
+        if name not in (None, config["model_name"]):
+            raise ServingError(404, f"There is no model {name[:100]!r} here.")
+        if version not in (None, config["model_version"]):
+            raise ServingError(404, f"There is no version {version[:100]!r} of this model here.")
+
     async def v2_model(self, request: Request) -> Response:
         """The model's metadata: its inputs and outputs."""
+        self._check_model(request)
         return _json(self.service.loaded().v2_metadata())
 
 

@@ -200,7 +200,8 @@ class Batcher:
 
     def _time_out(self, job: Job) -> None:
         if job.place == RUNNING:  # Python cannot interrupt it
-            self.loop.call_later(STUCK_SECONDS, self._check_stuck, job)
+            if job is self._running[0]:  # once for the whole batch
+                self.loop.call_later(STUCK_SECONDS, self._check_stuck, job)
         else:
             self._leave(job)
         job.settle(ServingError(504, f"Scoring timeout after {self._timeout_ms} ms."))

@@ -5,8 +5,8 @@ The direct lane and the ASGI application both use this, so that nothing is decid
 
 from __future__ import annotations
 
+import random
 import time
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,17 @@ DOCS_PATH = "/docs"
 METRICS_PATH = "/metrics"
 QUIET_PATHS = OPEN_PATHS | {METRICS_PATH}  # asked all day long: not a log line each
 ID = REQUEST_ID_HEADER.encode("ascii")
+_random = random.Random()  # noqa: S311  # our own: a model may seed the shared one
+_FIXED = 0xF000 << 64 | 0xC000 << 48  # where a UUID holds its version and its variant
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 CANCELLED = 499  # the caller went away before its answer
+
+
+def new_identity() -> str:
+    """Return a random UUID (RFC 9562, version 4); no secret, and many times quicker than uuid's."""
+    bits = _random.getrandbits(128) & ~_FIXED | _VERSION_4
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Call:
@@ -44,7 +54,7 @@ class Call:
         self.caller = CLIENT
         given = fields.get(ID, b"")
         kept = 0 < len(given) <= MAX_REQUEST_ID
-        self.identity = given.decode("latin-1") if kept else str(uuid.uuid4())
+        self.identity = given.decode("latin-1") if kept else new_identity()
         tracer = service.tracer
         self.span: Span | None = tracer.begin(method, path, fields) if tracer else None
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from serving.calls import CANCELLED, Call
-from serving.contract import INVOCATIONS_PATH, SCORE_PATH, V2_PREFIX
+from serving.contract import INVOCATIONS_PATH, REQUEST_ID_HEADER, SCORE_PATH, V2_PREFIX
 from serving.errors import ServingError
 from serving.lane import Exchange, header_lines
-from serving.scoring import INVOCATIONS, SCORE, V2, Outcome, ScoreRequest
+from serving.scoring import INVOCATIONS, SCORE, V2, Answer, Outcome, ScoreRequest
 from serving.service import Service
+
+log = logging.getLogger("serving.direct")
 
 JSON_HEAD = b"content-type: application/json\r\nx-request-id: %b\r\n"
 
@@ -27,10 +30,9 @@ class DirectScoring:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._dialects = {SCORE_PATH.encode(): SCORE, INVOCATIONS_PATH.encode(): INVOCATIONS}
-        # What needs escaping in a path is left to the router, which knows how.
-        self._dialects.update(
-            (path.encode("utf-8"), V2) for path in v2_infer_paths(service) if path.isascii()
-        )
+        # A name that is escaped in a path stays here unknown, and goes to the router.
+        for path in v2_infer_paths(service):
+            self._dialects[path.encode("utf-8")] = V2
         self._largest = service.config["max_body_bytes"]
 
     def takes(self, method: bytes, target: bytes, length: int) -> bool:
@@ -64,11 +66,17 @@ class DirectScoring:
 
     def _done(self, exchange: Exchange, call: Call, outcome: Outcome) -> None:
         answer = call.refusal(outcome) if isinstance(outcome, ServingError) else outcome
-        identity = call.identity.encode("latin-1")
+        head = JSON_HEAD % call.identity.encode("latin-1")
         if answer.headers or answer.content_type != "application/json":
-            lines = header_lines([("content-type", answer.content_type), *answer.headers])
-            head = lines + b"x-request-id: %b\r\n" % identity
-        else:
-            head = JSON_HEAD % identity
+            try:
+                head = _head(answer, call)
+            except ValueError:
+                log.exception("the model's answer has a header that is none")
+                answer = call.refusal(ServingError(500, "The answer has a broken header."))
         exchange.respond(answer.status, head, answer.body)
         call.finish(answer.status)
+
+
+def _head(answer: Answer, call: Call) -> bytes:
+    identity = (REQUEST_ID_HEADER, call.identity)
+    return header_lines([("content-type", answer.content_type), identity, *answer.headers])

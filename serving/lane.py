@@ -24,7 +24,8 @@ UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 # What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
 ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
 ATTRIBUTES |= {"expect_100_continue", "server_state"}
-METHODS = ("on_message_begin", "on_headers_complete", "on_response_complete", "shutdown")
+METHODS = {"on_message_begin", "on_headers_complete", "on_response_complete", "shutdown"}
+METHODS |= {"_unset_keepalive_if_required", "timeout_keep_alive_handler"}
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
@@ -112,6 +113,7 @@ class Lane(HttpToolsProtocol):
         self._incoming: Exchange | None = None  # its body is being read
         self._in_message = False
         self._draining = False
+        self._answered_at = 0.0  # loop.time()
         self._date_of: object = None
         self._date_line = b""
 
@@ -185,8 +187,43 @@ class Lane(HttpToolsProtocol):
             log.exception("the direct lane failed")
             self.transport.close()
 
+    def on_response_complete(self) -> None:
+        """Wait for the next request, for as long as connections are kept.
+
+        uvicorn makes and cancels a timer for each request; here one timer looks now and then.
+        """
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive)
+
+    def _look_in(self, seconds: float) -> None:
+        look = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, look)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for long enough."""
+        self.timeout_keep_alive_task = None
+        if not self._is_idle():
+            return  # its answer looks again
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_in(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer alone: uvicorn asks for this whenever data comes."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever answers know that nobody listens any more."""
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         super().connection_lost(exc)
         cycle: Any = self.cycle
         if isinstance(cycle, Exchange) and cycle.on_disconnect is not None:

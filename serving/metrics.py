@@ -53,6 +53,13 @@ class Histogram:
         yield f"{name}_count{{{labels.rstrip(',')}}} {sum(self.counts)}"
 
 
+def histogram(bounds: Sequence[float], counts: Sequence[int], total: float) -> Histogram:
+    """Return a histogram with these counts; raises ValueError when they are of other buckets."""
+    made = Histogram(bounds)
+    made.add(counts, total)
+    return made
+
+
 class Metrics:
     """Requests by caller and status code, their latency by caller, batches and queue.
 
@@ -109,12 +116,15 @@ class Metrics:
             return  # absent at first start; after a damaged disk, counting starts again
 
     def _take_in(self, saved: dict[str, Any]) -> None:
-        for caller, code, n in saved["requests"]:
-            self.requests[caller, code] += n
-        for caller, counts, total in saved["latency"]:
-            self.latency.setdefault(caller, Histogram(BUCKETS)).add(counts, total)
-        self.batches.add(*saved["batches"])
-        self._queued += saved["queue"]
+        # Read first and add then: a file of another version must not be counted in half.
+        requests = Counter({(caller, code): n for caller, code, n in saved["requests"]})
+        latency = [(caller, histogram(BUCKETS, *rest)) for caller, *rest in saved["latency"]]
+        batches, queued = histogram(SIZES, *saved["batches"]), int(saved["queue"])
+        self.requests.update(requests)
+        for caller, found in latency:
+            self.latency.setdefault(caller, Histogram(BUCKETS)).add(found.counts, found.sum)
+        self.batches.add(batches.counts, batches.sum)
+        self._queued += queued
 
     def text(self) -> str:
         """Return the whole replica's counters in Prometheus' text format 0.0.4."""
