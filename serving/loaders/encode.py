@@ -73,7 +73,7 @@ def _default(value: Any) -> Any:
 
 def _convert(value: Any) -> tuple[Any, bool]:
     if isinstance(value, np.ndarray):
-        if value.dtype == object:
+        if value.dtype == object and value.ndim:
             return [_convert(item)[0] for item in value.tolist()], True
         if value.dtype == np.bytes_:
             return np.vectorize(_base64)(value), True
