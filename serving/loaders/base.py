@@ -21,6 +21,7 @@ log = logging.getLogger("serving.model")
 
 PLAIN_JSON = (None, JSON_TYPE)
 QUICK: Hashable = ("quick",)
+PREDICTIONS = b'{"predictions": '
 
 
 class Read(NamedTuple):
@@ -94,6 +95,11 @@ class NoCode:
 
     def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Return one outcome per request, in their order."""
+        if len(requests) == 1:
+            try:
+                return self._score([self.task(requests[0])])
+            except ServingError as error:
+                return [error]
         outcomes: list[Outcome | None] = [None] * len(requests)
         groups: dict[Hashable, list[tuple[int, Task]]] = {}
         for place, request in enumerate(requests):
@@ -125,6 +131,11 @@ class NoCode:
         quickly = (self.table is not None or self.float_tensors) and not exact
         document = quick.loads(request.body) if quickly else None
         if type(document) is dict:
+            if self.table is not None and len(document) == 1 and request.dialect != V2:
+                cells = self.table.split_rows(document.get("dataframe_split"))
+                if cells is not None:
+                    form = Form("dataframe_split", document["dataframe_split"], None, wrapped=True)
+                    return Task(request, form, True, None, QUICK, cells)
             task = self._task(request, document, exact=self.float_tensors)
             if task is not None:
                 return task
@@ -198,8 +209,15 @@ class NoCode:
         data = self.together(tasks)
         if data is None:
             return None
-        counts = [rows(task.data) for task in tasks]
-        parts = parted(self.predict(data, tasks[0].params), counts)
+        counts = [len(t.data) if t.layout == QUICK else rows(t.data) for t in tasks]
+        raw = self.predict(data, tasks[0].params)
+        texts = encode.each(raw, counts)
+        if texts is not None and all(task.v2 is None for task in tasks):
+            return [
+                Answer(PREDICTIONS + text + b"}" if task.wrapped else text)
+                for task, text in zip(tasks, texts)  # noqa: B905  # Python 3.9
+            ]
+        parts = parted(raw, counts)
         if parts is None:
             return None
         return [
@@ -231,13 +249,13 @@ class NoCode:
             return error
         except Exception as error:
             return self._shaped(self._failure(error), wrapped=task.wrapped)
-        return Answer(b'{"predictions": ' + text + b"}" if task.wrapped else text)
+        return Answer(PREDICTIONS + text + b"}" if task.wrapped else text)
 
     # --- what went wrong ----------------------------------------------------------------------
 
     def refusal(self, error: Exception, task: Task, data: Any) -> ServingError:
         """Return the answer for an exception of `predict`: 400 about the input, else 500."""
-        fault = unusable(data)
+        fault = unusable(data, self.table.names if self.table else None)
         if not fault and not self.blames_input(error):
             return self._failure(error)
         log.warning("input refused by the model", exc_info=error)
