@@ -6,7 +6,7 @@ import logging
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
-from serving.contract import ReplicaConfig
+from serving.contract import MAX_BATCH_ROWS, ReplicaConfig
 from serving.errors import ServingError, bad_input
 from serving.explain import explain
 from serving.loaders import encode, quick, v2
@@ -45,6 +45,11 @@ class Task(NamedTuple):
     params: dict[str, Any] | None = None
 
 
+def _count(task: Task) -> int:
+    """Return how many rows a task with a layout has."""
+    return len(task.data) if task.layout == QUICK else rows(task.data)
+
+
 class NoCode:
     """A loaded MLflow model; a loader says how it reads exactly, predicts and encodes.
 
@@ -58,6 +63,7 @@ class NoCode:
         self.inputs, self.outputs = inputs, outputs
         self.columns = inputs.columns() if inputs else []
         self.batches = bool(config.get("batch", False))
+        self.max_rows = config.get("max_batch_rows", MAX_BATCH_ROWS)
         self.table = quick.Table.of(inputs)
         self.float_tensors = inputs is not None and quick.float_tensors(inputs)
 
@@ -112,10 +118,24 @@ class NoCode:
                 key = (task.layout, repr(task.params)) if together else place
                 groups.setdefault(key, []).append((place, task))
         for group in groups.values():
-            found = self._score([task for _, task in group])
-            for (place, _), outcome in zip(group, found):  # noqa: B905  # Python 3.9
-                outcomes[place] = outcome
+            for part in self._bounded(group):
+                found = self._score([task for _, task in part])
+                for (place, _), outcome in zip(part, found):  # noqa: B905  # Python 3.9
+                    outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _bounded(self, group: list[tuple[int, Task]]) -> list[list[tuple[int, Task]]]:
+        """Return a group in parts of at most `max_batch_rows` rows, or of one request."""
+        parts: list[list[tuple[int, Task]]] = []
+        held = self.max_rows
+        for place, task in group:
+            count = _count(task) if len(group) > 1 else 0
+            if not parts or held + count > self.max_rows:
+                parts.append([])
+                held = 0
+            parts[-1].append((place, task))
+            held += count
+        return parts
 
     def task(self, request: ScoreRequest, *, exact: bool = False) -> Task:
         """Return a request, parsed; raises ServingError 400 or 415.
@@ -209,7 +229,7 @@ class NoCode:
         data = self.together(tasks)
         if data is None:
             return None
-        counts = [len(t.data) if t.layout == QUICK else rows(t.data) for t in tasks]
+        counts = [_count(task) for task in tasks]
         raw = self.predict(data, tasks[0].params)
         texts = encode.each(raw, counts)
         if texts is not None and all(task.v2 is None for task in tasks):

@@ -53,7 +53,7 @@ def _document(content: bytes) -> Any:
         return content
 
 
-def loaded(folder: Path, loader: str, *, batch: bool = False) -> NoCode:
+def loaded(folder: Path, loader: str, *, batch: bool = False, **more: Any) -> NoCode:
     """Load a model with a loader of ours."""
     config: Any = {
         "service": "s",
@@ -64,6 +64,7 @@ def loaded(folder: Path, loader: str, *, batch: bool = False) -> NoCode:
         "verbose_errors": True,
         "loader": loader,
         "batch": batch,
+        **more,
     }
     model: Any = load(config, Path(config["model_dir"]))
     return model
