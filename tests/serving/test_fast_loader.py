@@ -38,6 +38,12 @@ def test_a_replica_serves_without_mlflow(replicas: Callable[..., Replica], tmp_p
 
     assert answer.json() == [0, 0], "modules of MLflow were imported"
     assert replica.get("/swagger.json").status_code == 200
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
+    inferred = replica.post("/v2/models/diabetes/infer", {"inputs": [tensor]})
+    assert inferred.json()["outputs"][0]["data"] == [0]
+    refused = replica.post("/v2/models/diabetes/infer", {"inputs": []})
+    assert (refused.status_code, list(refused.json())) == (400, ["error"])
+    assert replica.get("/v2/models/diabetes").json()["inputs"][1]["name"] == "b"
 
 
 @pytest.mark.parametrize("name", WRONG)

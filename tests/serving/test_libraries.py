@@ -18,9 +18,11 @@ from tests.serving.library_models import CITIES, MODELS, SINGLE, table
 from tests.serving.mlflow_server import MlflowServer, ask, loaded
 from tests.serving.test_same_as_mlflow import SOME, assert_same
 
-FEW = settings(SOME, max_examples=12)
+FEW = settings(SOME, max_examples=6)
 MANY = settings(SOME, max_examples=500)
 LOADERS = ["fast", "plain"]
+EACH = [(name, "fast") for name in MODELS]
+EACH += [(name, "plain") for name in ("ridge", "pipeline", "onnx_tensor")]  # all: in the soak
 
 FLOATS = st.floats(-1e3, 1e3, allow_nan=False) | st.integers(-9, 9)
 ODD = st.sampled_from([None, 1e300, -1e40, "1.5", "x", True, [], 2**64])
@@ -101,8 +103,7 @@ def check_alone(name: str, loader: str, server: MlflowServer, model: NoCode, bod
     assert_same(found, server.answer(body))
 
 
-@pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "loader"), EACH)
 @FEW
 @given(data=st.data())
 def test_alone_the_answer_is_mlflows_to_the_last_bit(
@@ -131,8 +132,15 @@ def test_alone_the_answer_is_mlflows_for_long(
     check_alone(name, loader, servers(name), ours(name, loader), data.draw(bodies(name)))
 
 
-@pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("name", MODELS)
+def check_together(
+    name: str, loader: str, server: MlflowServer, model: NoCode, asked: list[bytes]
+) -> None:
+    found = ask(model, *asked)
+    for body, answer in zip(asked, found, strict=True):
+        assert_same(answer, server.answer(body), 4, single=name in SINGLE)
+
+
+@pytest.mark.parametrize(("name", "loader"), EACH)
 @FEW
 @given(data=st.data())
 def test_together_each_answer_is_mlflows_within_4_ulp_and_bad_ones_fail_alone(
@@ -143,11 +151,24 @@ def test_together_each_answer_is_mlflows_within_4_ulp_and_bad_ones_fail_alone(
     data: Any,
 ) -> None:
     asked = data.draw(st.lists(bodies(name), min_size=2, max_size=6))
+    check_together(name, loader, servers(name), ours(name, loader, batch=True), asked)
 
-    found = ask(ours(name, loader, batch=True), *asked)
 
-    for body, answer in zip(asked, found, strict=True):
-        assert_same(answer, servers(name).answer(body), 4, single=name in SINGLE)
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("name", MODELS)
+@MANY
+@given(data=st.data())
+def test_together_each_answer_is_mlflows_for_long(
+    servers: Callable[[str], MlflowServer],
+    ours: Callable[..., NoCode],
+    name: str,
+    loader: str,
+    data: Any,
+) -> None:
+    asked = data.draw(st.lists(bodies(name), min_size=2, max_size=6))
+    check_together(name, loader, servers(name), ours(name, loader, batch=True), asked)
 
 
 def test_100_000_rows_are_answered_as_by_mlflow(
@@ -190,13 +211,13 @@ def test_csv_and_parquet_are_answered_as_by_mlflow(
 
 
 NO_MLFLOW = """
-import json, sys
+import json, pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from serving.loaders import load
 from serving.scoring import ScoreRequest
 for folder in sys.argv[2:]:
     model = load({"service": "s", "revision": 1, "model_dir": folder, "model_name": "m",
-                  "model_version": "1", "verbose_errors": True, "loader": "fast"})
+                  "model_version": "1", "verbose_errors": True, "loader": "fast"}, pathlib.Path("."))
     body = json.dumps(model.example()).encode()
     (answer,) = model.answer([ScoreRequest(body, None, "score", "")])
     assert answer.status == 200, answer

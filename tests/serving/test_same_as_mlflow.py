@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.serving.mlflow_server import MlflowServer, ask, loaded, same, save_echo
 
 SOME = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-MANY = settings(SOME, max_examples=2000)
+MANY = settings(SOME, max_examples=1000)
 
 NAMES = ["a", "b", "ä c", "d"]
 TYPES = ["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
