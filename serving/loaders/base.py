@@ -6,7 +6,7 @@ import logging
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
-from serving.contract import ReplicaConfig
+from serving.contract import MAX_BATCH_ROWS, ReplicaConfig
 from serving.errors import ServingError, bad_input
 from serving.explain import explain
 from serving.loaders import encode, quick, v2
@@ -21,6 +21,7 @@ log = logging.getLogger("serving.model")
 
 PLAIN_JSON = (None, JSON_TYPE)
 QUICK: Hashable = ("quick",)
+PREDICTIONS = b'{"predictions": '
 
 
 class Read(NamedTuple):
@@ -44,6 +45,11 @@ class Task(NamedTuple):
     params: dict[str, Any] | None = None
 
 
+def _count(task: Task) -> int:
+    """Return how many rows a task with a layout has."""
+    return len(task.data) if task.layout == QUICK else rows(task.data)
+
+
 class NoCode:
     """A loaded MLflow model; a loader says how it reads exactly, predicts and encodes.
 
@@ -57,6 +63,7 @@ class NoCode:
         self.inputs, self.outputs = inputs, outputs
         self.columns = inputs.columns() if inputs else []
         self.batches = bool(config.get("batch", False))
+        self.max_rows = config.get("max_batch_rows", MAX_BATCH_ROWS)
         self.table = quick.Table.of(inputs)
         self.float_tensors = inputs is not None and quick.float_tensors(inputs)
 
@@ -94,6 +101,11 @@ class NoCode:
 
     def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Return one outcome per request, in their order."""
+        if len(requests) == 1:
+            try:
+                return self._score([self.task(requests[0])])
+            except ServingError as error:
+                return [error]
         outcomes: list[Outcome | None] = [None] * len(requests)
         groups: dict[Hashable, list[tuple[int, Task]]] = {}
         for place, request in enumerate(requests):
@@ -106,10 +118,24 @@ class NoCode:
                 key = (task.layout, repr(task.params)) if together else place
                 groups.setdefault(key, []).append((place, task))
         for group in groups.values():
-            found = self._score([task for _, task in group])
-            for (place, _), outcome in zip(group, found):  # noqa: B905  # Python 3.9
-                outcomes[place] = outcome
+            for part in self._bounded(group):
+                found = self._score([task for _, task in part])
+                for (place, _), outcome in zip(part, found):  # noqa: B905  # Python 3.9
+                    outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _bounded(self, group: list[tuple[int, Task]]) -> list[list[tuple[int, Task]]]:
+        """Return a group in parts of at most `max_batch_rows` rows, or of one request."""
+        parts: list[list[tuple[int, Task]]] = []
+        held = self.max_rows
+        for place, task in group:
+            count = _count(task) if len(group) > 1 else 0
+            if not parts or held + count > self.max_rows:
+                parts.append([])
+                held = 0
+            parts[-1].append((place, task))
+            held += count
+        return parts
 
     def task(self, request: ScoreRequest, *, exact: bool = False) -> Task:
         """Return a request, parsed; raises ServingError 400 or 415.
@@ -125,6 +151,11 @@ class NoCode:
         quickly = (self.table is not None or self.float_tensors) and not exact
         document = quick.loads(request.body) if quickly else None
         if type(document) is dict:
+            if self.table is not None and len(document) == 1 and request.dialect != V2:
+                cells = self.table.split_rows(document.get("dataframe_split"))
+                if cells is not None:
+                    form = Form("dataframe_split", document["dataframe_split"], None, wrapped=True)
+                    return Task(request, form, True, None, QUICK, cells)
             task = self._task(request, document, exact=self.float_tensors)
             if task is not None:
                 return task
@@ -198,8 +229,15 @@ class NoCode:
         data = self.together(tasks)
         if data is None:
             return None
-        counts = [rows(task.data) for task in tasks]
-        parts = parted(self.predict(data, tasks[0].params), counts)
+        counts = [_count(task) for task in tasks]
+        raw = self.predict(data, tasks[0].params)
+        texts = encode.each(raw, counts)
+        if texts is not None and all(task.v2 is None for task in tasks):
+            return [
+                Answer(PREDICTIONS + text + b"}" if task.wrapped else text)
+                for task, text in zip(tasks, texts)  # noqa: B905  # Python 3.9
+            ]
+        parts = parted(raw, counts)
         if parts is None:
             return None
         return [
@@ -231,13 +269,13 @@ class NoCode:
             return error
         except Exception as error:
             return self._shaped(self._failure(error), wrapped=task.wrapped)
-        return Answer(b'{"predictions": ' + text + b"}" if task.wrapped else text)
+        return Answer(PREDICTIONS + text + b"}" if task.wrapped else text)
 
     # --- what went wrong ----------------------------------------------------------------------
 
     def refusal(self, error: Exception, task: Task, data: Any) -> ServingError:
         """Return the answer for an exception of `predict`: 400 about the input, else 500."""
-        fault = unusable(data)
+        fault = unusable(data, self.table.names if self.table else None)
         if not fault and not self.blames_input(error):
             return self._failure(error)
         log.warning("input refused by the model", exc_info=error)

@@ -10,6 +10,8 @@ import base64
 import datetime
 import json
 import sys
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -38,10 +40,33 @@ def dumps(value: Any) -> bytes:
 
     Raises TypeError for what JSON cannot hold, such as a set.
     """
-    quick = _quick(value) if ORJSON is not None and isinstance(value, list) else None
+    if type(value) is dict:
+        value = {n: v.tolist() if _is_simple(v) else v for n, v in value.items()}
+    quick = _quick(value) if ORJSON is not None and type(value) in (list, dict) else None
     if quick is not None:
         return quick
     return json.dumps(value, default=_default).encode("ascii")
+
+
+def _is_simple(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiubU"
+
+
+def each(raw: Any, counts: Sequence[int]) -> list[bytes] | None:
+    """Return the JSON of a result's parts of `counts` items, where it is a flat array of numbers.
+
+    One list is written and cut at its commas: many small answers for the price of one.
+    """
+    if not isinstance(raw, np.ndarray) or raw.ndim != 1 or raw.dtype.kind not in "fiub":
+        return None
+    if len(raw) != sum(counts):
+        return None
+    items = dumps(raw.tolist())[1:-1].split(b",")
+    if len(items) == len(counts):
+        return [b"[" + item + b"]" for item in items]
+    ends = list(accumulate(counts))
+    spans = zip([0, *ends], ends)  # noqa: B905  # Python 3.9
+    return [b"[" + b",".join(items[start:end]) + b"]" for start, end in spans]
 
 
 def text(value: Any) -> str:
@@ -49,12 +74,12 @@ def text(value: Any) -> str:
     return json.dumps(value, default=_default)
 
 
-def _quick(values: list[Any]) -> bytes | None:
-    """Return a list of numbers or texts, or of records of them, by orjson, else None."""
+def _quick(values: Any) -> bytes | None:
+    """Return lists or records of numbers or texts by orjson, else None."""
     flat: Any = values
-    while flat and type(flat) in (list, dict):
+    while type(flat) in (list, dict) and flat:
         flat = flat[0] if type(flat) is list else next(iter(flat.values()))
-    if type(flat) not in (float, int, bool, str, list):
+    if type(flat) not in (float, int, bool, str, list, dict):
         return None
     try:
         text: bytes = ORJSON.dumps(values, option=ORJSON.OPT_PASSTHROUGH_DATETIME)
@@ -73,7 +98,7 @@ def _default(value: Any) -> Any:
 
 def _convert(value: Any) -> tuple[Any, bool]:
     if isinstance(value, np.ndarray):
-        if value.dtype == object:
+        if value.dtype == object and value.ndim:
             return [_convert(item)[0] for item in value.tolist()], True
         if value.dtype == np.bytes_:
             return np.vectorize(_base64)(value), True

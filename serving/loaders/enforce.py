@@ -155,11 +155,9 @@ def _as_number(name: Any, values: Any, wanted: np.dtype[Any], kind: str) -> Any:
     elif given.kind in ("i", "u") and wanted == np.float64:
         safe = given.itemsize <= 6
     else:
-        safe = (
-            given == np.int64
-            and wanted in (np.float32, np.float64)
-            and all(pandas().isnull(cell) or cell in [0, 1] for cell in values)
-        )
+        safe = False
+    if not safe and given == np.int64 and wanted.kind == "f":
+        safe = bool(values.isin([0, 1]).all())
     if not safe:
         missing = (
             " It has missing values." if kind in ("integer", "long") and _holes(values) else ""

@@ -14,14 +14,21 @@ INPUT_ERRORS = (ValueError, TypeError, KeyError, IndexError, OverflowError)
 LIBRARIES = ("onnxruntime", "lightgbm", "xgboost")
 
 
-def unusable(data: Any) -> str | None:
-    """Return what many models cannot take: no rows, a missing or a huge value; None for nothing."""
+def unusable(data: Any, names: list[str] | None = None) -> str | None:
+    """Return what many models cannot take: no rows, a missing or a huge value; None for nothing.
+
+    Args:
+        data: what the model was given.
+        names: of the columns, where it was given an array of rows.
+    """
     if is_frame(data):
         if not len(data):
             return "The input holds no rows"
         series = [(f"in column {name!r} ", data.iloc[:, i]) for i, name in enumerate(data.columns)]
     elif isinstance(data, dict):
         series = [(f"in {name!r} ", value) for name, value in data.items()]
+    elif names and isinstance(data, np.ndarray):
+        series = [(f"in column {name!r} ", data[:, i]) for i, name in enumerate(names)]
     else:
         series = [("", data)]
     for where, values in series:

@@ -76,12 +76,13 @@ class Table:
     def rows(self, key: str, value: Any) -> list[Any] | None:
         """Return the rows of a payload, each a list of cells in the signature's order."""
         if key == "dataframe_split":
-            return self._split(value)
+            return self.split_rows(value)
         if isinstance(value, list):
             return self._records(value)
         return self._columns(value) if key == "inputs" and isinstance(value, dict) else None
 
-    def _split(self, value: Any) -> list[Any] | None:
+    def split_rows(self, value: Any) -> list[Any] | None:
+        """Return the rows of what may be the value of dataframe_split."""
         if not isinstance(value, dict):
             return None
         names, rows = value.get("columns"), value.get("data")

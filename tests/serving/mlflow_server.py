@@ -6,11 +6,15 @@ import json
 import math
 import pickle
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
 import yaml
-from starlette.testclient import TestClient
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette's advice on which HTTP client to install
+    from starlette.testclient import TestClient
 
 from serving.errors import ServingError
 from serving.loaders import load
@@ -31,11 +35,15 @@ class MlflowServer:
         app = scoring_server.init(model)
         self._client = TestClient(app, raise_server_exceptions=False)
 
-    def answer(self, body: bytes, content_type: str = JSON) -> tuple[bool, Any]:
-        """Return whether it was scored, and the document (of predictions, or of the error)."""
+    def answer(self, body: bytes, content_type: str = JSON) -> tuple[bool | None, Any]:
+        """Return whether it was scored, and the document (of predictions, or of the error).
+
+        None for a status of 500: MLflow failed to answer, and ours may do better.
+        """
         headers = {"content-type": content_type}
         answer = self._client.post("/invocations", content=body, headers=headers)
-        return answer.status_code == 200, _document(answer.content)
+        scored = None if answer.status_code >= 500 else answer.status_code == 200
+        return scored, _document(answer.content)
 
 
 def _document(content: bytes) -> Any:
@@ -45,7 +53,7 @@ def _document(content: bytes) -> Any:
         return content
 
 
-def loaded(folder: Path, loader: str, *, batch: bool = False) -> NoCode:
+def loaded(folder: Path, loader: str, *, batch: bool = False, **more: Any) -> NoCode:
     """Load a model with a loader of ours."""
     config: Any = {
         "service": "s",
@@ -56,6 +64,7 @@ def loaded(folder: Path, loader: str, *, batch: bool = False) -> NoCode:
         "verbose_errors": True,
         "loader": loader,
         "batch": batch,
+        **more,
     }
     model: Any = load(config, Path(config["model_dir"]))
     return model
@@ -111,23 +120,34 @@ def save_echo(folder: Path, inputs: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def same(left: Any, right: Any, ulps: int = 0) -> bool:
-    """Whether two JSON values are equal; floats within `ulps` units in the last place."""
+def same(left: Any, right: Any, ulps: int = 0, *, single: bool = False) -> bool:
+    """Whether two JSON values are equal; floats within `ulps` units in the last place.
+
+    With `single` those are units of 32-bit floats.
+    """
     if isinstance(left, float) and isinstance(right, float):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
-        return left == right or (ulps > 0 and abs(_ordinal(left) - _ordinal(right)) <= ulps)
+        return left == right or (ulps > 0 and _apart(left, right, single=single) <= ulps)
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
-        return list(left) == list(right) and all(same(left[k], right[k], ulps) for k in left)
+        return list(left) == list(right) and all(
+            same(left[k], right[k], ulps, single=single) for k in left
+        )
     if isinstance(left, list):
         pairs = zip(left, right, strict=False)
-        return len(left) == len(right) and all(same(a, b, ulps) for a, b in pairs)
+        return len(left) == len(right) and all(same(a, b, ulps, single=single) for a, b in pairs)
     return bool(left == right)
 
 
-def _ordinal(value: float) -> int:
-    """The place of a double among all doubles."""
-    (bits,) = struct.unpack("<q", struct.pack("<d", value))
-    return bits if bits >= 0 else -(2**63) - bits
+def _apart(left: float, right: float, *, single: bool) -> int:
+    """How many floats lie between the two."""
+    if math.isinf(left) or math.isinf(right):
+        return 2**64
+    number, integer = ("<f", "<i") if single else ("<d", "<q")
+    lowest = -(2**31) if single else -(2**63)
+    (first,) = struct.unpack(integer, struct.pack(number, left))
+    (second,) = struct.unpack(integer, struct.pack(number, right))
+    places = [bits if bits >= 0 else lowest - bits for bits in (first, second)]
+    return abs(places[0] - places[1])
