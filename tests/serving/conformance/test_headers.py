@@ -191,6 +191,17 @@ def test_what_get_json_refuses_is_a_400(raw: Replica) -> None:
     assert raw.post("/score?do=needs_json", "{}", content_type="text/plain").status_code == 415
 
 
+def test_responses_of_flask_are_understood(raw: Replica) -> None:
+    answer = raw.post("/score?do=flasks", "")
+    assert (answer.status_code, answer.text) == (444, "flask's")
+    assert answer.headers["content-type"] == "text/x-mine; charset=utf-8"
+    assert answer.headers["x-own"] == "1"
+    assert answer.cookies["seen"] == "yes"
+    streamed = raw.post("/score?do=flask_stream", "")
+    assert streamed.text == "ab"
+    assert streamed.headers["content-type"].startswith("text/event-stream")
+
+
 def test_none_and_documents_are_json(raw: Replica) -> None:
     assert raw.post("/score?do=none", "").text == "{}"
     assert raw.post("/score?do=as_json", "").text == '"text"'
