@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
 
-
 MISSING = ("NAType", "NaTType")  # pandas' own; known by name, since pandas may not be there
 
 
