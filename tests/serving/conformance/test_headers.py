@@ -139,6 +139,15 @@ def test_a_client_that_leaves_ends_the_stream(raw: Replica) -> None:
     wait_until(lambda: raw.post("/score?do=closed", "").json() == before + 1, "closed", 20)
 
 
+def test_a_stream_that_outlives_the_scoring_timeout_is_cut_off(raw: Replica) -> None:
+    url = raw.url + "/score?do=endless"
+    cut = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
+    with requests.post(url, headers=AUTH, stream=True, timeout=30) as answer, pytest.raises(cut):
+        for _ in answer.iter_content(65536):
+            pass
+    assert raw.post("/score?do=bare", "").status_code == 200
+
+
 def test_large_bodies_arrive_whole(plain: Replica) -> None:
     text = "x" * 1_900_000
     assert plain.post("/score", text).json()["got"] == text
