@@ -57,12 +57,12 @@ def main(argv: list[str] | None = None) -> int:
 
     Options without a command serve one model alone (serving/standalone.py).
     """
-    given = sys.argv[1:] if argv is None else argv
-    if _is_standalone(given):
+    words = sys.argv[1:] if argv is None else argv
+    if _is_standalone(words):
         from serving.standalone import run_standalone
 
-        return run_standalone(given)
-    args = parser().parse_args(argv)
+        return run_standalone(words)
+    args = parser().parse_args(words)
     if args.command == "replica":
         from serving.master import run_replica
 
@@ -87,10 +87,10 @@ def main(argv: list[str] | None = None) -> int:
     return run_check(args.model, args.loader)
 
 
-def _is_standalone(given: list[str]) -> bool:
-    if not given:  # all by variables, as in an image that the v1 server started in
+def _is_standalone(words: list[str]) -> bool:
+    if not words:  # all by variables, as in an image that the v1 server started in
         return "AZUREML_ENTRY_SCRIPT" in os.environ or "AZUREML_MODEL_DIR" in os.environ
-    return given[0].startswith("-") and given[0] not in ("-h", "--help")
+    return words[0].startswith("-") and words[0] not in ("-h", "--help")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,17 @@ def _cores() -> int:
 
 
 def _loader(choices: Choices) -> Loader:
-    return "fast" if choices.loader == "fast" else "plain"
+    """Return the loader asked for, or the one that suits the model."""
+    if choices.loader != "auto":
+        return "fast" if choices.loader == "fast" else "plain"
+    from serving.choose import choose
+    from serving.loaders.mlmodel import read_mlmodel
+
+    assert choices.model is not None
+    try:
+        return choose(read_mlmodel(choices.model))[0]
+    except ValueError as error:
+        raise UsageError(f"{choices.model}: {error}") from error
 
 
 def _check_tls(cert: Path, key: Path) -> None:

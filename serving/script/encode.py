@@ -10,9 +10,11 @@ import enum
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
+
+MISSING = ("NAType", "NaTType")  # pandas' own; known by name, since pandas may not be there
 
 
 def to_json(value: Any) -> bytes:
@@ -32,6 +34,8 @@ def to_json(value: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """Return an object as what the json module knows; raises TypeError when there is no such."""
+    if type(value).__name__ in MISSING:
+        return None
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind in ("m", "M") and hasattr(value, "astype") and not hasattr(value, "index"):
         return value.astype(str).tolist()  # else NumPy makes integers of nanoseconds
@@ -47,8 +51,6 @@ def plain(value: Any) -> Any:
 
 
 def _of_standard_library(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return list(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(bytes(value)).decode("ascii")
     if isinstance(value, decimal.Decimal):
@@ -61,8 +63,8 @@ def _of_standard_library(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return None
+    if isinstance(value, Collection):  # sets, ranges, views of a dict
+        return list(value)
     raise TypeError(f"an object of type {type(value).__name__} cannot be written as JSON")
 
 
@@ -76,8 +78,6 @@ def _rebuilt(value: Any) -> Any:
         return {_key(key): _rebuilt(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rebuilt(item) for item in value]
-    if type(value).__name__ == "NaTType":  # it has isoformat, which says "NaT"
-        return None
     return _rebuilt(plain(value))
 
 
@@ -89,4 +89,5 @@ def _key(key: Any) -> str:
     found = key.item() if hasattr(key, "item") else key
     if isinstance(found, str):
         return found
-    return json.dumps(found) if isinstance(found, (bool, int, float)) else str(found)
+    known = found is None or isinstance(found, (bool, int, float))
+    return json.dumps(found) if known else str(found)

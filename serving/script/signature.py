@@ -41,6 +41,8 @@ def check_name(entry_script: str) -> None:
 
 def read(run: Callable[..., Any]) -> Signature:
     """Return the signature of `run`; raises ScriptError for one that v1's contract forbids."""
+    if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
+        raise ScriptError("run() must be a plain function: take the word async away.")
     try:
         parameters = list(inspect.signature(run).parameters.values())
     except (TypeError, ValueError) as error:

@@ -148,6 +148,7 @@ REFUSED = {
     "def run(): pass": "needs to accept an argument for input data",
     "def run(request_headers): pass": 'needs to accept an argument other than "request_headers"',
     "def run(data, other): pass": "is given the body as 'data' and nothing for 'other'",
+    "async def run(data): pass": "must be a plain function",
     "def run(data, *, other): pass": "is given the body as 'data' and nothing for 'other'",
 }
 

@@ -139,6 +139,15 @@ def test_a_client_that_leaves_ends_the_stream(raw: Replica) -> None:
     wait_until(lambda: raw.post("/score?do=closed", "").json() == before + 1, "closed", 20)
 
 
+def test_a_stream_that_outlives_the_scoring_timeout_is_cut_off(raw: Replica) -> None:
+    url = raw.url + "/score?do=endless"
+    cut = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
+    with requests.post(url, headers=AUTH, stream=True, timeout=30) as answer, pytest.raises(cut):
+        for _ in answer.iter_content(65536):
+            pass
+    assert raw.post("/score?do=bare", "").status_code == 200
+
+
 def test_large_bodies_arrive_whole(plain: Replica) -> None:
     text = "x" * 1_900_000
     assert plain.post("/score", text).json()["got"] == text
@@ -189,6 +198,17 @@ def test_a_broken_form_is_a_400(raw: Replica) -> None:
 def test_what_get_json_refuses_is_a_400(raw: Replica) -> None:
     assert raw.post("/score?do=needs_json", "{bad").status_code == 400
     assert raw.post("/score?do=needs_json", "{}", content_type="text/plain").status_code == 415
+
+
+def test_responses_of_flask_are_understood(raw: Replica) -> None:
+    answer = raw.post("/score?do=flasks", "")
+    assert (answer.status_code, answer.text) == (444, "flask's")
+    assert answer.headers["content-type"] == "text/x-mine; charset=utf-8"
+    assert answer.headers["x-own"] == "1"
+    assert answer.cookies["seen"] == "yes"
+    streamed = raw.post("/score?do=flask_stream", "")
+    assert streamed.text == "ab"
+    assert streamed.headers["content-type"].startswith("text/event-stream")
 
 
 def test_none_and_documents_are_json(raw: Replica) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.serving.replica import KEY, Replica
+from tests.serving.replica import KEY, Replica, wait_until
 
 UNEXPECTED = "An unexpected error occurred in scoring script. Check the logs for more info."
 INPUT = {"num": [[1, 2]], "frame": [{"a": 1, "b": "x"}]}
@@ -163,6 +164,35 @@ def test_overload_is_a_503_that_says_when_to_come_again(start: Any) -> None:
     refused = next(answer for answer in answers if answer.status_code == 503)
     assert "overloaded" in refused.json()["message"]
     assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_before_init_has_returned_only_the_root_is_well(tmp_path: Path, model_folder: Path) -> None:
+    (tmp_path / "score.py").write_text(
+        "import pathlib, time\n"
+        "def init():\n    while not pathlib.Path('go').exists():\n        time.sleep(0.02)\n"
+        "def run(x):\n    return x\n"
+    )
+    about = {"loader": "script", "source_dir": str(tmp_path), "entry_script": "score.py"}
+    replica = Replica(tmp_path / "replica", model_folder, max_queue_wait_ms=50, **about)
+    try:
+        replica.start()
+        wait_until(lambda: healthy(replica), "the worker answers")
+        assert replica.get("/health").status_code == 503
+        for answer in (replica.post("/score", "x"), replica.get("/swagger.json")):
+            assert refusal(answer) == (503, "The model is still loading; try again.")
+            assert int(answer.headers["retry-after"]) >= 1
+        (tmp_path / "go").touch()
+        wait_until(lambda: replica.get("/health").status_code == 200, "init() returns")
+        assert replica.post("/score", "x").json() == "x"
+    finally:
+        replica.stop()
+
+
+def healthy(replica: Replica) -> bool:
+    try:
+        return replica.record().get("port", 0) > 0 and replica.get("/").text == "Healthy"
+    except (requests.ConnectionError, KeyError):
+        return False
 
 
 def test_health_answers_while_run_sleeps(start: Any) -> None:

@@ -87,6 +87,20 @@ def split(request):
     return AMLResponse("told", 200, {"x-bad": "a\r\nx-injected: b"})
 
 
+def flasks(request):
+    from flask import Response
+
+    answer = Response("flask's", status=444, headers={"x-own": "1"}, mimetype="text/x-mine")
+    answer.set_cookie("seen", "yes")
+    return answer
+
+
+def flask_stream(request):
+    from flask import Response
+
+    return Response(iter(["a", "b"]), mimetype="text/event-stream")
+
+
 def bare(request):
     return {"plain": True}
 
