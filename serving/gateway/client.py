@@ -132,7 +132,7 @@ class Client(asyncio.Protocol):
         parser, request = self.parser, self._incoming
         self._in_head, self._idle_bytes, self._progress = False, 0, True
         self._upgrade = parser.should_upgrade()
-        keep_alive = self._upgrade or parser.should_keep_alive()
+        keep_alive = parser.should_keep_alive()
         request.end_head(parser.get_method(), parser.get_http_version(), keep_alive=keep_alive)
         self._deadline = self.gateway.clock.now + self.gateway.limits.body_timeout
         self._waiting.append(request)

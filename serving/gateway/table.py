@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import httptools
+
 from serving.contract import GATEWAY_PATHS, GATEWAY_PREFIX, Route
 from serving.gateway.answers import GatewayError, bad_request, unavailable
 from serving.gateway.backend import Origin
@@ -108,7 +110,7 @@ class Table:
             return known
         if not PRINTABLE(target) or b"#" in target:
             raise bad_request("The request's target holds characters that no URI has.")
-        path, mark, query = target.partition(b"?")
+        path, mark, query = origin_form(target).partition(b"?")
         name, rest = split_path(path)
         destination = self.destinations.get(name)
         if destination is None:
@@ -118,6 +120,17 @@ class Table:
         if len(self._known) < MAX_KNOWN:
             self._known[target] = found
         return found
+
+
+def origin_form(target: bytes) -> bytes:
+    """Return path and query of a target that may be a whole URI (RFC 9112 §3.2.2)."""
+    if target.startswith(b"/"):
+        return target
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return b""
+    return b"%b?%b" % (url.path, url.query) if url.query else url.path or b""
 
 
 def split_path(path: bytes) -> tuple[bytes, bytes]:
