@@ -86,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", "session=secret")
         self.send_header("Keep-Alive", "timeout=1")
         self.send_header("X-Own", "kept")
+        if "cors" in self.path:
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Access-Control-Allow-Credentials", "true")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -93,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
     do_HEAD = do_GET
+    do_OPTIONS = do_GET
 
 
 class EchoServer(ThreadingHTTPServer):
