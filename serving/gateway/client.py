@@ -185,21 +185,22 @@ class Client(asyncio.Protocol):
                 self._begin_broken(self._broken)
         finally:
             self._pumping = False
-        if self.exchange is not None and self._request is not None:
-            if self._waiting:
-                self.hold("order")
-            else:
-                self.go_on("order")
-            if self._request.streams:
-                self.exchange.upload()
+        if self._waiting and (self._request is not None or self._is_next_ready()):
+            self.hold("order")  # what is read must be kept, so nothing more is read
+        else:
+            self.go_on("order")
+        if self.exchange is not None and self._request is not None and self._request.streams:
+            self.exchange.upload()
 
     def _may_begin(self) -> bool:
         """Whether a request waits, is ready, and the client has taken the answers before it."""
         if self._request is not None or not self._waiting or self._lingers:
             return False
+        return self._is_next_ready() and self._stalled == NEVER
+
+    def _is_next_ready(self) -> bool:
         request = self._waiting[0]
-        ready = request.complete or request.streams or request.problem is not None
-        return ready and self._stalled == NEVER
+        return request.complete or request.streams or request.problem is not None
 
     def _begin(self, request: Request) -> None:
         self._request = request
@@ -297,8 +298,6 @@ class Client(asyncio.Protocol):
         if self._incoming is None:
             self._deadline = self.gateway.clock.now + IDLE_CLIENT
         self._pump()
-        if self._request is None:
-            self.go_on("order")
 
     def _leave(self) -> None:
         """Close. What the client still sends is thrown away for a while, so that it reads us."""

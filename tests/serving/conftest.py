@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.serving.backends import EchoServer, GatewayProcess, unused_port
+from tests.serving.raw_backend import RawBackend, RawConnection
 from tests.serving.replica import Replica
 
 HERE = Path(__file__).parent
@@ -148,3 +149,17 @@ def gateway(process: GatewayProcess, echo: EchoServer) -> GatewayProcess:
     """The shared gateway with one service, iris, on one echo server."""
     process.route(iris=[(echo.url, 100)])
     return process
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[Callable[[RawConnection], None]], RawBackend]]:
+    """Start backends that talk as a test says: `raw(talk)`."""
+    made: list[RawBackend] = []
+
+    def make(talk: Callable[[RawConnection], None]) -> RawBackend:
+        made.append(RawBackend(talk))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
