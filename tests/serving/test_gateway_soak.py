@@ -21,7 +21,7 @@ import pytest
 from tests.serving.backends import ROOT, GatewayProcess, unused_port
 from tests.serving.replica import wait_until
 
-SECONDS = float(os.environ.get("SLIPWAY_SOAK_SECONDS", "60"))
+SECONDS = int(os.environ.get("SLIPWAY_SOAK_SECONDS", "60"))
 CLIENTS = 8  # that check each answer, beside wrk's 256 connections
 
 SCRIPT = """
@@ -115,7 +115,7 @@ def test_backends_die_and_change_under_256_connections(
     try:
         gateway.route(iris=[(pair[0].url, 50), (pair[1].url, 50)])
         load = subprocess.Popen(
-            ["wrk", "-t2", "-c256", f"-d{SECONDS:g}s", "-s", str(script), gateway.path("score")],
+            ["wrk", "-t2", "-c256", f"-d{SECONDS}s", "-s", str(script), gateway.path("score")],
             stdout=subprocess.PIPE,
             text=True,
         )
