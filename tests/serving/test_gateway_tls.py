@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import http.client
 import signal
 import socket
@@ -14,10 +13,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from studio.supervisor.commands import http_answers
 from tests.serving.backends import (
     ROOT,
     EchoServer,
@@ -26,37 +24,10 @@ from tests.serving.backends import (
     read_all,
     unused_port,
 )
+from tests.serving.certificates import write_certificate
 from tests.serving.replica import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-
-
-def write_certificate(folder: Path, name: str, *, password: bytes = b"") -> tuple[Path, Path]:
-    """Write cert.pem and key.pem of a self-signed certificate for `name`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    lock = serialization.BestAvailableEncryption(password) if password else None
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            pem,
-            serialization.PrivateFormat.PKCS8,
-            lock or serialization.NoEncryption(),
-        )
-    )
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def tls_options(folder: Path) -> list[str]:
@@ -173,6 +144,11 @@ def test_plain_http_at_the_tls_port_harms_nobody(secure: GatewayProcess) -> None
 
     assert shown_name(secure)
     assert "traceback" not in secure.log.read_text()
+
+
+def test_the_supervisor_sees_that_it_is_ready(secure: GatewayProcess) -> None:
+    assert http_answers("127.0.0.1", secure.port, "/", tls=True)
+    assert not http_answers("127.0.0.1", secure.port, "/")
 
 
 @pytest.mark.parametrize("spoil", ["missing", "other key", "password"])
