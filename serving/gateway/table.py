@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httptools
@@ -34,11 +33,10 @@ class Destination:
     """One service: where its requests go, and its limits."""
 
     def __init__(self, name: str, route: Route, origins: Callable[[str], Origin]) -> None:
-        extra: Mapping[str, Any] = route
         self.name = name
         self.reason = route["reason"] or "The service is not running."
-        self.limit: int | None = extra.get("max_body_bytes")
-        self.cors = Cors(extra["cors_origins"]) if extra.get("cors_origins") else None
+        self.limit = route.get("max_body_bytes")
+        self.cors = Cors(route["cors_origins"]) if route.get("cors_origins") else None
         self.prefix_line = b"\r\nx-forwarded-prefix: " + PREFIX + name.encode()
         self.backends = [
             Weighted(origins(backend["url"]), backend["weight"], 0)
