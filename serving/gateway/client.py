@@ -22,6 +22,7 @@ from serving.gateway.limits import (
     LINGER,
     MAX_FRAMING,
     MAX_HEAD,
+    WRITE_BUFFER,
     WRITE_TIMEOUT,
 )
 from serving.gateway.request import NOTES, Request, head_too_large
@@ -62,6 +63,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         address = peer[0].encode() if isinstance(peer, tuple) else b""
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
