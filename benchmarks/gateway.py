@@ -75,9 +75,9 @@ def gateway(folder: Path, backend: int) -> Server:
     return Server("gateway", [*command, "--port", str(port)], url, HEADERS)
 
 
-def wrk(server: Server, script: Path, clients: int, seconds: float) -> Result:
+def wrk(server: Server, script: Path, clients: int, seconds: int) -> Result:
     """Measure with wrk; raises RuntimeError when an answer was no 200."""
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--latency", "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "-s", str(script)]
     done = subprocess.run(
         [*command, server.url], capture_output=True, text=True, timeout=seconds + 60, check=True
     )
@@ -92,7 +92,7 @@ def wrk(server: Server, script: Path, clients: int, seconds: float) -> Result:
 
 
 def run(
-    folder: Path, clients: list[int], seconds: float, rounds: int
+    folder: Path, clients: list[int], seconds: int, rounds: int
 ) -> dict[int, dict[str, Result]]:
     """Start everything, measure in alternating rounds, and return the middle of each."""
     script = folder / "post.lua"
@@ -145,7 +145,7 @@ def report(found: dict[int, dict[str, Result]], out: TextIO) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.gateway", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="per measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 64])
     options = parser.parse_args()

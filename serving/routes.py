@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from serving.contract import APPLIED_FILE, ROUTES_FILE, Route, RoutesDocument
 from serving.files import Stamp, read_json, stamp, write_json
@@ -56,10 +54,9 @@ def checked(document: RoutesDocument) -> RoutesDocument:
     for name, route in document["services"].items():
         if not isinstance(route["reason"], str):
             raise TypeError(f"reason of {name!r} is not a text")
-        extra: Mapping[str, Any] = route
-        if extra.get("max_body_bytes", 1) < 1:
+        if route.get("max_body_bytes", 1) < 1:
             raise ValueError(f"max_body_bytes of {name!r} is below 1")
-        if any(not isinstance(origin, str) for origin in extra.get("cors_origins", [])):
+        if any(not isinstance(origin, str) for origin in route.get("cors_origins", [])):
             raise TypeError(f"an origin of {name!r} is not a text")
         for backend in route["backends"]:
             if not backend["url"].startswith(("http://", "https://")):

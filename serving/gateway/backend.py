@@ -14,7 +14,13 @@ from urllib.parse import SplitResult
 
 import httptools
 
-from serving.gateway.limits import CONNECT_TIMEOUT, IDLE_BACKEND, MAX_ANSWER_HEAD, SMALL
+from serving.gateway.limits import (
+    CONNECT_TIMEOUT,
+    IDLE_BACKEND,
+    MAX_ANSWER_HEAD,
+    SMALL,
+    WRITE_BUFFER,
+)
 from serving.gateway.request import USUAL, tokens, without
 
 if TYPE_CHECKING:
@@ -100,6 +106,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self.is_open = True
 
     def begin(self, exchange: Exchange) -> None:

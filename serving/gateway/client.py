@@ -22,6 +22,7 @@ from serving.gateway.limits import (
     LINGER,
     MAX_FRAMING,
     MAX_HEAD,
+    WRITE_BUFFER,
     WRITE_TIMEOUT,
 )
 from serving.gateway.request import NOTES, Request, head_too_large
@@ -62,6 +63,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         address = peer[0].encode() if isinstance(peer, tuple) else b""
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
@@ -132,7 +134,7 @@ class Client(asyncio.Protocol):
         parser, request = self.parser, self._incoming
         self._in_head, self._idle_bytes, self._progress = False, 0, True
         self._upgrade = parser.should_upgrade()
-        keep_alive = self._upgrade or parser.should_keep_alive()
+        keep_alive = parser.should_keep_alive()
         request.end_head(parser.get_method(), parser.get_http_version(), keep_alive=keep_alive)
         self._deadline = self.gateway.clock.now + self.gateway.limits.body_timeout
         self._waiting.append(request)
@@ -185,21 +187,22 @@ class Client(asyncio.Protocol):
                 self._begin_broken(self._broken)
         finally:
             self._pumping = False
-        if self.exchange is not None and self._request is not None:
-            if self._waiting:
-                self.hold("order")
-            else:
-                self.go_on("order")
-            if self._request.streams:
-                self.exchange.upload()
+        if self._waiting and (self._request is not None or self._is_next_ready()):
+            self.hold("order")  # what is read must be kept, so nothing more is read
+        else:
+            self.go_on("order")
+        if self.exchange is not None and self._request is not None and self._request.streams:
+            self.exchange.upload()
 
     def _may_begin(self) -> bool:
         """Whether a request waits, is ready, and the client has taken the answers before it."""
         if self._request is not None or not self._waiting or self._lingers:
             return False
+        return self._is_next_ready() and self._stalled == NEVER
+
+    def _is_next_ready(self) -> bool:
         request = self._waiting[0]
-        ready = request.complete or request.streams or request.problem is not None
-        return ready and self._stalled == NEVER
+        return request.complete or request.streams or request.problem is not None
 
     def _begin(self, request: Request) -> None:
         self._request = request
@@ -297,8 +300,6 @@ class Client(asyncio.Protocol):
         if self._incoming is None:
             self._deadline = self.gateway.clock.now + IDLE_CLIENT
         self._pump()
-        if self._request is None:
-            self.go_on("order")
 
     def _leave(self) -> None:
         """Close. What the client still sends is thrown away for a while, so that it reads us."""

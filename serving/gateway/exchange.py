@@ -157,22 +157,15 @@ class Exchange:
 
     def relay(self, answer: Answer) -> None:
         """Pass on what has come of the answer."""
-        if not self.head_sent:
-            if answer.is_short and not answer.complete:
-                return  # whole, or a 503: so a short answer never breaks off at the client
-            if (
-                answer.length is not None
-                and answer.length > self.client.gateway.limits.max_answer_bytes
-            ):
-                text = "The service's answer is larger than the gateway passes on."
-                self._fail(GatewayError(502, "AnswerTooLarge", text))
-                return
+        if not self.head_sent and answer.is_short and not answer.complete:
+            return  # whole, or a 503: so a short answer never breaks off at the client
         body, answer.blocks = b"".join(answer.blocks), []
         self._passed += len(body)
-        if self._passed > self.client.gateway.limits.max_answer_bytes:
-            log.warning("an answer of %s was cut: it is too large", self.destination.name)
-            self._drop()
-            self.client.cut()
+        declared = answer.length or 0 if self.request.method != b"HEAD" else 0
+        if max(self._passed, declared) > self.client.gateway.limits.max_answer_bytes:
+            log.warning("an answer of %s is too large", self.destination.name)
+            text = "The service's answer is larger than the gateway passes on."
+            self._fail(GatewayError(502, "AnswerTooLarge", text))
             return
         if self.head_sent:
             data = self._frame(body, answer) if self._framed else body

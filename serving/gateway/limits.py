@@ -10,6 +10,7 @@ SMALL = 64 * 1024  # bytes; a body of at most this is passed on whole, a larger 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers, then 431
 MAX_ANSWER_HEAD = 64 * 1024  # bytes of an answer's headers, then 502
 MAX_FRAMING = 64 * 1024  # bytes of chunk sizes, extensions and trailers without any body
+WRITE_BUFFER = 512 * 1024  # bytes that wait for one slow reader before the other side is held
 FILES_OF_OUR_OWN = 64  # descriptors that are no connection
 
 CONNECT_TIMEOUT = 2.0  # seconds to a backend, TLS included

@@ -47,6 +47,8 @@ class Request:
             return head_too_large()
         if self.version not in ("1.0", "1.1"):
             return GatewayError(505, "HTTPVersionNotSupported", "Only HTTP/1.1 is spoken here.")
+        if self.method == b"CONNECT":
+            return GatewayError(405, "MethodNotAllowed", "This is no forward proxy.")
         if self.hosts != 1 and (self.hosts or self.version == "1.1"):
             return bad_request("A request has one Host header.")
         if self.chunked and (self.length is not None or self.version == "1.0"):

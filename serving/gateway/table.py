@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
+
+import httptools
 
 from serving.contract import GATEWAY_PATHS, GATEWAY_PREFIX, Route
 from serving.gateway.answers import GatewayError, bad_request, unavailable
@@ -32,11 +33,10 @@ class Destination:
     """One service: where its requests go, and its limits."""
 
     def __init__(self, name: str, route: Route, origins: Callable[[str], Origin]) -> None:
-        extra: Mapping[str, Any] = route
         self.name = name
         self.reason = route["reason"] or "The service is not running."
-        self.limit: int | None = extra.get("max_body_bytes")
-        self.cors = Cors(extra["cors_origins"]) if extra.get("cors_origins") else None
+        self.limit = route.get("max_body_bytes")
+        self.cors = Cors(route["cors_origins"]) if route.get("cors_origins") else None
         self.prefix_line = b"\r\nx-forwarded-prefix: " + PREFIX + name.encode()
         self.backends = [
             Weighted(origins(backend["url"]), backend["weight"], 0)
@@ -108,7 +108,7 @@ class Table:
             return known
         if not PRINTABLE(target) or b"#" in target:
             raise bad_request("The request's target holds characters that no URI has.")
-        path, mark, query = target.partition(b"?")
+        path, mark, query = origin_form(target).partition(b"?")
         name, rest = split_path(path)
         destination = self.destinations.get(name)
         if destination is None:
@@ -118,6 +118,17 @@ class Table:
         if len(self._known) < MAX_KNOWN:
             self._known[target] = found
         return found
+
+
+def origin_form(target: bytes) -> bytes:
+    """Return path and query of a target that may be a whole URI (RFC 9112 §3.2.2)."""
+    if target.startswith(b"/"):
+        return target
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return b""
+    return b"%b?%b" % (url.path, url.query) if url.query else url.path or b""
 
 
 def split_path(path: bytes) -> tuple[bytes, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,9 @@ from django.urls import reverse
 
 from deployments.keys import plain_key
 from deployments.scoring import MAX_ANSWER_BYTES, score
+from deployments.selectors import scoring_uri
 from tests.deploy_pages.html import Page
+from tests.serving.certificates import write_certificate
 from workspaces.errors import Unavailable
 
 
@@ -60,6 +63,28 @@ def test_it_calls_the_scoring_uri_with_the_studios_key(service, gateway) -> None
     assert headers["x-slipway-caller"] == "test"
     assert body == b'{"inputs": [1]}'
     assert (result.status, result.request_id, result.ok) == (200, "abc-123", True)
+
+
+@pytest.mark.parametrize("shown", ["its own", "another"])
+def test_over_tls_the_gateway_must_show_its_own_certificate(
+    service, gateway, settings, tmp_path, shown
+) -> None:
+    expected = write_certificate(tmp_path, "gateway")
+    settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, gateway_tls=expected)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if shown == "another":
+        (tmp_path / "other").mkdir()
+        context.load_cert_chain(*write_certificate(tmp_path / "other", "gateway"))
+    else:
+        context.load_cert_chain(*expected)
+    gateway.socket = context.wrap_socket(gateway.socket, server_side=True)
+
+    if shown == "another":
+        with pytest.raises(Unavailable):
+            score(service, b"{}")
+    else:
+        assert score(service, b"{}").status == 200
+    assert scoring_uri(service).startswith("https://")
 
 
 def test_send_shows_status_time_and_answer(ada, service, model, gateway) -> None:

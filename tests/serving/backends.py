@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +18,23 @@ import requests
 from tests.serving.replica import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 1_000_000  # bytes of a body, in most tests
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Read until the other side closes; a reset ends it as well."""
+    blocks = []
+    with contextlib.suppress(ConnectionResetError):
+        while block := client.recv(65536):
+            blocks.append(block)
+    return b"".join(blocks)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,7 +53,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return b"".join(blocks)
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionError("the body broke off")
+        return body
 
     def do_GET(self) -> None:
         if self.headers.get("x-refuse"):
@@ -63,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", "session=secret")
         self.send_header("Keep-Alive", "timeout=1")
         self.send_header("X-Own", "kept")
+        if "cors" in self.path:
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Access-Control-Allow-Credentials", "true")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -70,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
     do_HEAD = do_GET
+    do_OPTIONS = do_GET
 
 
 class EchoServer(ThreadingHTTPServer):
@@ -100,10 +127,18 @@ def gateway_command(run_dir: Path, port: int) -> list[str]:
 class GatewayProcess:
     """`python -m serving gateway` over a run folder."""
 
-    def __init__(self, run_dir: Path, port: int, *, max_body_bytes: int) -> None:
-        self.run_dir, self.port = run_dir, port
+    def __init__(
+        self,
+        run_dir: Path,
+        port: int,
+        *options: str,
+        max_body_bytes: int = LIMIT,
+        scheme: str = "http",
+    ) -> None:
+        self.run_dir, self.port, self.scheme = run_dir, port, scheme
         self.version = 0
         command = [*gateway_command(run_dir, port), "--max-body-bytes", str(max_body_bytes)]
+        command += options
         self.log = run_dir / "gateway.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
@@ -111,14 +146,24 @@ class GatewayProcess:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/health", timeout=5).ok
+            return requests.get(f"{self.url}/health", timeout=5, verify=False).ok
         except requests.ConnectionError:
             assert self.process.poll() is None, self.log.read_text()
             return False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def connect(self) -> socket.socket:
+        """A raw connection, for what no client library sends."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, sent: bytes) -> bytes:
+        """Send bytes as they are; return all that comes back until the connection closes."""
+        with self.connect() as client:
+            client.sendall(sent)
+            return read_all(client)
 
     def applied(self) -> dict[str, Any]:
         try:
@@ -133,11 +178,20 @@ class GatewayProcess:
         temporary.write_text(text)
         temporary.replace(self.run_dir / "routes.json")
 
-    def route(self, reason: str = "", **services: list[tuple[str, int]]) -> None:
-        """Route each service to backends (url, weight), and wait until it is in force."""
+    def route(
+        self,
+        reason: str = "",
+        extra: dict[str, Any] | None = None,
+        **services: list[tuple[str, int]],
+    ) -> None:
+        """Route each service to backends (url, weight), and wait until it is in force.
+
+        `extra` holds fields of every route: cors_origins, max_body_bytes.
+        """
         self.version += 1
         routes = {
             name: {
+                **(extra or {}),
                 "reason": reason,
                 "backends": [
                     {"revision": place + 1, "url": url, "weight": weight}

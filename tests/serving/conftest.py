@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.serving.backends import EchoServer, GatewayProcess, unused_port
+from tests.serving.raw_backend import RawBackend, RawConnection
 from tests.serving.replica import Replica
 
 HERE = Path(__file__).parent
@@ -112,3 +114,52 @@ def replicas(tmp_path: Path) -> Iterator[Callable[..., Replica]]:
     yield make
     for replica in made:
         replica.stop()
+
+
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway without routes, shared: each test sets those it needs."""
+    found = GatewayProcess(tmp_path_factory.mktemp("run"), unused_port())
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[str], EchoServer]]:
+    """Start echo servers: `server(name)`."""
+    made: list[EchoServer] = []
+
+    def make(name: str) -> EchoServer:
+        made.append(EchoServer(name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.fixture
+def echo(server: Callable[[str], EchoServer]) -> EchoServer:
+    return server("only")
+
+
+@pytest.fixture
+def gateway(process: GatewayProcess, echo: EchoServer) -> GatewayProcess:
+    """The shared gateway with one service, iris, on one echo server."""
+    process.route(iris=[(echo.url, 100)])
+    return process
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[Callable[[RawConnection], None]], RawBackend]]:
+    """Start backends that talk as a test says: `raw(talk)`."""
+    made: list[RawBackend] = []
+
+    def make(talk: Callable[[RawConnection], None]) -> RawBackend:
+        made.append(RawBackend(talk))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +18,15 @@ import pytest
 import requests
 
 from serving import contract
-from tests.serving.backends import ROOT, EchoServer, GatewayProcess, gateway_command
+from tests.serving.backends import (
+    LIMIT,
+    ROOT,
+    EchoServer,
+    GatewayProcess,
+    gateway_command,
+    unused_port,
+)
 from tests.serving.replica import KEY, Replica, wait_until
-
-LIMIT = 1_000_000  # bytes
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    found = GatewayProcess(tmp_path_factory.mktemp("run"), unused_port(), max_body_bytes=LIMIT)
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def server() -> Iterator[Callable[[str], EchoServer]]:
-    """Start echo servers: `server(name)`."""
-    made: list[EchoServer] = []
-
-    def make(name: str) -> EchoServer:
-        made.append(EchoServer(name))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.shutdown()
-        one.server_close()
-
-
-@pytest.fixture
-def echo(server: Callable[[str], EchoServer]) -> EchoServer:
-    return server("only")
-
-
-@pytest.fixture
-def gateway(process: GatewayProcess, echo: EchoServer) -> GatewayProcess:
-    """The gateway with one service, iris, on one echo server."""
-    process.route(iris=[(echo.url, 100)])
-    return process
 
 
 def headers_of(answer: requests.Response) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.env import load
+from config.env import SettingError, load
 from studio.supervisor.commands import specs
 from tests.setup.studio_process import ROOT, Studio, free_ports, only_sentence
 
@@ -76,3 +76,27 @@ def test_engines_that_live_elsewhere_are_not_started(tmp_path: Path) -> None:
     )
     found = specs(env, source_root=ROOT, bundled=False)
     assert list(found) == ["gateway", "web", "control", "steps", "beat"]
+
+
+def test_half_a_pair_of_certificate_and_key(tmp_path: Path) -> None:
+    certificate = tmp_path / "cert.pem"
+    certificate.touch()
+    with pytest.raises(SettingError, match="SLIPWAY_GATEWAY_TLS_KEY is not set"):
+        load({"SLIPWAY_GATEWAY_TLS_CERT": str(certificate)})
+    with pytest.raises(SettingError, match="SLIPWAY_GATEWAY_TLS_KEY names no file"):
+        load({"SLIPWAY_GATEWAY_TLS_CERT": str(certificate), "SLIPWAY_GATEWAY_TLS_KEY": "/none"})
+
+
+def test_the_gateway_is_started_with_its_certificate(tmp_path: Path) -> None:
+    files = {"SLIPWAY_GATEWAY_TLS_CERT": "cert.pem", "SLIPWAY_GATEWAY_TLS_KEY": "key.pem"}
+    given = {name: str(tmp_path / file) for name, file in files.items()}
+    for path in given.values():
+        Path(path).touch()
+    env = load({"SLIPWAY_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0", **given})
+
+    command = specs(env, source_root=ROOT, bundled=False)["gateway"].command
+
+    assert command[-4:] == [
+        *("--tls-cert", given["SLIPWAY_GATEWAY_TLS_CERT"]),
+        *("--tls-key", given["SLIPWAY_GATEWAY_TLS_KEY"]),
+    ]
