@@ -114,10 +114,13 @@ def run_once(
         container = _create_once(driver, image, command, limits)
         try:
             driver.client.start(container)
-            _await_end(driver, container, limits.seconds, cancelled)
-            return bytes(driver.client.logs(container)).decode("utf-8", "replace")
+            in_time = _await_end(driver, container, limits.seconds, cancelled)
+            written = bytes(driver.client.logs(container)) if in_time else b""
         finally:
             driver.client.remove_container(container, force=True, v=True)
+    if not in_time:  # said out here: inside, a TimeoutError would be the engine's
+        raise TimeoutError(f"it took longer than {limits.seconds:g} s")
+    return written.decode("utf-8", "replace")
 
 
 def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limits: Limits) -> str:
@@ -146,11 +149,13 @@ def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limit
 
 def _await_end(
     driver: DockerDriver, container: str, seconds: float, cancelled: Callable[[], bool]
-) -> None:
+) -> bool:
+    """Wait for the end of a container; False when its time was over first."""
     deadline = time.monotonic() + seconds
     while driver.client.inspect_container(container)["State"]["Running"]:
         if cancelled():
             raise Cancelled
         if time.monotonic() > deadline:
-            raise TimeoutError(f"it took longer than {seconds:g} s")
+            return False
         time.sleep(TICK)
+    return True
