@@ -93,11 +93,8 @@ GROUPS = (
         (
             Control(
                 *("batching", "batching", _("Batching"), "choice"),
-                help=_("Requests that wait together are scored together; none waits for another."),
-                choices=(
-                    ("auto", _("Automatic: where the check found the rows independent")),
-                    ("exact", _("Exact: every request alone")),
-                ),
+                help=_("Automatic scores what waits together, where that is safe; exact never."),
+                choices=(("auto", _("Automatic")), ("exact", _("Exact"))),
             ),
             Control("max_batch_rows", "maxBatchRows", _("Rows of a batch"), help=_("At most.")),
         ),
