@@ -114,8 +114,8 @@ GROUPS = (
         _("Errors, logs and telemetry"),
         (
             Control(
-                *("verbose_errors", "verboseErrors", _("Errors say what was wrong"), "switch"),
-                help=_("Off: callers see a short sentence, the log has the rest."),
+                *("verbose_errors", "verboseErrors", _("Callers see the model's errors"), "switch"),
+                help=_("Off: only the log has them. Wrong input is always named."),
             ),
             Control("access_log", "accessLog", _("A log line for each request"), "switch"),
             Control("telemetry", "appInsightsEnabled", _("Send traces (OpenTelemetry)"), "switch"),
