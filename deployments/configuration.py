@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from deployments.configuration_reader import Reader, endpoint
-from serving.contract import MAX_BODY_BYTES
+from serving.contract import MAX_BATCH_ROWS, MAX_BODY_BYTES, MAX_QUEUE
 from workspaces.errors import Invalid
 
 KINDS = ("local", "docker", "fake")
@@ -61,9 +61,9 @@ class DeploymentConfiguration:
     properties: dict[str, str] = field(default_factory=dict)
     description: str = ""
     workers: int = 1
-    max_queue: int = 1000  # waiting requests per worker
+    max_queue: int = MAX_QUEUE  # waiting requests per worker
     batching: Batching = "auto"
-    max_batch_rows: int = 1024
+    max_batch_rows: int = MAX_BATCH_ROWS
     verbose_errors: bool = True
     access_log: bool = True
     cors_origins: list[str] = field(default_factory=list)

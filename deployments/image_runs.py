@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_client import translated
-from deployments.drivers.docker_layout import IMAGE_LABEL
+from deployments.drivers.docker_layout import IMAGE_LABEL, USER_ID
+from deployments.processes import Cancelled
 
 
 def _find(driver: DockerDriver, tag: str) -> dict[str, Any] | None:
@@ -76,3 +80,82 @@ def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> st
     if code != 0:
         raise InvalidSpec(f"python3 of the base image {name} does not work (exit code {code}).")
     return version
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one run: MB of memory without swap, cores, seconds."""
+
+    memory_mb: int
+    cpu: float
+    seconds: float
+
+
+TICK = 0.1  # seconds between looks at a container that runs
+PIDS_LIMIT = 1024
+
+
+def run_once(
+    driver: DockerDriver,
+    image: str,
+    command: Sequence[str],
+    *,
+    limits: Limits,
+    cancelled: Callable[[], bool],
+) -> str:
+    """Run a program in a new container of an image and return what it wrote.
+
+    No network, no capabilities, no root; the container is gone when this returns.
+
+    Raises:
+        TimeoutError: it ran longer than it may. Cancelled. TargetUnreachable.
+    """
+    with translated(driver.base_url):
+        container = _create_once(driver, image, command, limits)
+        try:
+            driver.client.start(container)
+            in_time = _await_end(driver, container, limits.seconds, cancelled)
+            written = bytes(driver.client.logs(container)) if in_time else b""
+        finally:
+            driver.client.remove_container(container, force=True, v=True)
+    if not in_time:  # said out here: inside, a TimeoutError would be the engine's
+        raise TimeoutError(f"it took longer than {limits.seconds:g} s")
+    return written.decode("utf-8", "replace")
+
+
+def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limits: Limits) -> str:
+    client = driver.client
+    memory = limits.memory_mb * 2**20
+    made = client.create_container(
+        image=image,
+        entrypoint=list(command),
+        command=[],
+        user=f"{USER_ID}:{USER_ID}",
+        environment={"PYTHONUNBUFFERED": "1"},
+        labels={IMAGE_LABEL: "probe"},
+        host_config=client.create_host_config(
+            network_mode="none",
+            nano_cpus=int(limits.cpu * 1e9),
+            mem_limit=memory,
+            memswap_limit=memory,  # equal: no swap
+            pids_limit=PIDS_LIMIT,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            init=True,
+        ),
+    )
+    return str(made["Id"])
+
+
+def _await_end(
+    driver: DockerDriver, container: str, seconds: float, cancelled: Callable[[], bool]
+) -> bool:
+    """Wait for the end of a container; False when its time was over first."""
+    deadline = time.monotonic() + seconds
+    while driver.client.inspect_container(container)["State"]["Running"]:
+        if cancelled():
+            raise Cancelled
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(TICK)
+    return True

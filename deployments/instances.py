@@ -12,9 +12,14 @@ from django.conf import settings
 from deployments import configuration, keys, ports
 from deployments.drivers.base import InstanceSpec
 from deployments.models import Revision, Service
-from serving.contract import ReplicaConfig
+from serving.contract import MAX_BATCH_ROWS, MAX_QUEUE, Loader, ReplicaConfig
 
-RUNTIME_DEFAULTS = {"batch": False, "max_batch_rows": 1024, "max_queue": 1000, "access_log": True}
+RUNTIME_DEFAULTS = {
+    "batch": False,
+    "max_batch_rows": MAX_BATCH_ROWS,
+    "max_queue": MAX_QUEUE,
+    "access_log": True,
+}
 
 
 def instance_name(service: str, revision: int, replica: int = 0) -> str:
@@ -86,7 +91,7 @@ def _replica_config(
         "scoring_timeout_ms": wish.scoring_timeout_ms,
         "max_body_bytes": wish.max_body_bytes,
         "verbose_errors": wish.verbose_errors,
-        "loader": cast(Any, revision.loader),
+        "loader": cast(Loader, revision.loader),
     }
     options = {
         "batch": batches(revision, wish),

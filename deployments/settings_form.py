@@ -93,11 +93,8 @@ GROUPS = (
         (
             Control(
                 *("batching", "batching", _("Batching"), "choice"),
-                help=_("Requests that wait together are scored together; none waits for another."),
-                choices=(
-                    ("auto", _("Automatic: where the check found the rows independent")),
-                    ("exact", _("Exact: every request alone")),
-                ),
+                help=_("Automatic scores what waits together, where that is safe; exact never."),
+                choices=(("auto", _("Automatic")), ("exact", _("Exact"))),
             ),
             Control("max_batch_rows", "maxBatchRows", _("Rows of a batch"), help=_("At most.")),
         ),
@@ -117,8 +114,8 @@ GROUPS = (
         _("Errors, logs and telemetry"),
         (
             Control(
-                *("verbose_errors", "verboseErrors", _("Errors say what was wrong"), "switch"),
-                help=_("Off: callers see a short sentence, the log has the rest."),
+                *("verbose_errors", "verboseErrors", _("Callers see the model's errors"), "switch"),
+                help=_("Off: only the log has them. Wrong input is always named."),
             ),
             Control("access_log", "accessLog", _("A log line for each request"), "switch"),
             Control("telemetry", "appInsightsEnabled", _("Send traces (OpenTelemetry)"), "switch"),

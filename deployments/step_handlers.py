@@ -9,15 +9,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deployments import environments, images, pythons, runtimes, smoke
+from deployments import (
+    configuration,
+    environments,
+    images,
+    loading,
+    modelcheck,
+    pythons,
+    runtimes,
+    smoke,
+)
 from deployments.choices import StepName
 from deployments.drivers.docker import DockerDriver
 from deployments.models import Operation, Revision, Service, Step
@@ -50,7 +59,7 @@ class Work:
         folder: Path = settings.DATA.models / self.revision.model_sha256
         return folder
 
-    def keep(self, **values: str) -> None:
+    def keep(self, **values: Any) -> None:
         """Write what this step found out about its revision."""
         Revision.objects.filter(pk=self.revision.pk).update(**values)
         for name, value in values.items():
@@ -134,14 +143,25 @@ def prepare_environment(work: Work) -> str:
 def _prepare_here(work: Work, facts: Facts) -> None:
     builder = work.builder()
     python = _python(facts.python_version)
-    lock = _lock(work, builder, facts, python.minor)
-    folder = environments.build(builder, lock, python)
     runtime = runtimes.install(builder, settings.DATA.runtimes, python)
-    work.keep(python=python.minor, environment_hash=folder.name, runtime=runtime.name)
+
+    def ready(requirements: Sequence[str], *, anew: bool) -> None:
+        lock = _lock(work, builder, requirements, python.minor, anew=anew)
+        folder = environments.build(builder, lock, python)
+        work.keep(python=python.minor, environment_hash=folder.name, runtime=runtime.name)
+
+    def check(loader: str) -> Sequence[str]:
+        environment = settings.DATA.environments / work.revision.environment_hash
+        return modelcheck.run_here(
+            builder, environment=environment, runtime=runtime, model=work.model_dir, loader=loader
+        )
+
+    loading.choose(work, facts)
+    ready(loading.requirements(work, facts), anew=False)
+    loading.settle(work, check, lambda: ready(facts.requirements, anew=True))
 
 
 def _prepare_for_image(work: Work, facts: Facts) -> None:
-    builder = work.builder()
     wanted = facts.python_version or pythons.own_minor()
     try:
         found = images.base_image_ready(work.image_builder())
@@ -152,17 +172,33 @@ def _prepare_for_image(work: Work, facts: Facts) -> None:
             _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
             % {"wanted": wanted, "image": settings.SLIPWAY.base_image, "found": found}
         )
-    lock = _lock(work, builder, facts, found)
-    work.keep(python=found, environment_hash=environments.environment_hash(lock, found))
+    loading.choose(work, facts)
+    _lock_for_image(work, loading.requirements(work, facts), found, anew=False)
 
 
-def _lock(work: Work, builder: environments.Builder, facts: Facts, minor: str) -> str:
-    """The revision's own lock once it has one, so that starting again never changes packages."""
-    kept = _lock_file(work.revision.environment_hash)
+def _lock_for_image(work: Work, requirements: Sequence[str], minor: str, *, anew: bool) -> None:
+    lock = _lock(work, work.builder(), requirements, minor, anew=anew)
+    work.keep(python=minor, environment_hash=environments.environment_hash(lock, minor))
+
+
+def _lock(
+    work: Work,
+    builder: environments.Builder,
+    requirements: Sequence[str],
+    minor: str,
+    *,
+    anew: bool,
+) -> str:
+    """The revision's own lock once it has one, so that starting again never changes packages.
+
+    Args:
+        anew: whether the revision shall have another one from now on.
+    """
+    kept = None if anew else _lock_file(work.revision.environment_hash)
     if kept is not None and kept.exists() and work.revision.python == minor:
         work.log("Using this revision's own lock.")
         return kept.read_text(encoding="utf-8")
-    lock = environments.resolve(builder, facts.requirements, minor)
+    lock = environments.resolve(builder, requirements, minor)
     place = cast(Path, _lock_file(environments.environment_hash(lock, minor)))
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
     temporary.write_text(lock, encoding="utf-8")
@@ -191,8 +227,34 @@ def _python(minor: str) -> pythons.Python:
 
 
 def build_image(work: Work) -> str:
+    """Build the service's image and check the model in it."""
+    wish = configuration.from_dict(work.revision.deployment)
+    builder = work.image_builder()
+
+    def check(loader: str) -> Sequence[str]:
+        return modelcheck.run_in_image(
+            builder.driver,
+            work.revision.image,
+            loader=loader,
+            cpu=wish.cpu,
+            memory_mb=wish.memory_mb,
+            log=work.log,
+            cancelled=work.cancelled,
+        )
+
+    def with_mlflow() -> None:
+        facts = copied_facts(work.model_dir)
+        _lock_for_image(work, facts.requirements, work.revision.python, anew=True)
+        _image(work, builder)
+
+    _image(work, builder)
+    loading.settle(work, check, with_mlflow)
+    return ""
+
+
+def _image(work: Work, builder: images.Builder) -> None:
     """Build the service's image: base, environment (reused by hash), runtime, model."""
-    revision, builder = work.revision, work.image_builder()
+    revision = work.revision
     lock = cast(Path, _lock_file(revision.environment_hash)).read_text(encoding="utf-8")
     try:
         environment = images.environment_image(
@@ -208,7 +270,6 @@ def build_image(work: Work) -> str:
     except images.BuildCancelled as error:
         raise Cancelled from error
     work.keep(image=image)
-    return ""
 
 
 def smoke_test(work: Work) -> str:

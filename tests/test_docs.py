@@ -12,6 +12,7 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 from deployments.choices import ServiceState
+from deployments.configuration import WHOLE, DeploymentConfiguration
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 APPS = ("workspaces", "registry", "deployments", "studio")
@@ -61,6 +62,17 @@ def test_the_list_of_calls_is_what_make_docs_writes() -> None:
     script = runpy.run_path(str(settings.SOURCE_ROOT / "scripts" / "api_reference.py"))
     written = script["PAGE"].read_text(encoding="utf-8").partition(script["MARK"])[2]
     assert written.strip() == script["calls"]().strip()
+
+
+def test_every_field_of_the_configuration_has_a_heading_with_its_range() -> None:
+    named = {name.partition(".")[0] for name in DeploymentConfiguration().as_json()}
+    assert headings("deployment-configuration.md") == {*named, "computeType", "port"}
+    text = (DOCS / "reference" / "deployment-configuration.md").read_text(encoding="utf-8")
+    for key, (name, low, high) in WHOLE.items():
+        said = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
+        usual = getattr(DeploymentConfiguration(), key)
+        for number in {low, high, usual}:
+            assert re.search(rf"\b({number}|{number:,})\b", said), (name, number)
 
 
 def test_every_state_and_kind_of_target_has_a_heading() -> None:

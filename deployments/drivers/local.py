@@ -262,17 +262,21 @@ class LocalDriver:
         temporary.replace(path)
 
 
-def _environment(spec: InstanceSpec) -> dict[str, str]:
-    """What the model's process sees: none of the studio's settings or secrets."""
-    values = {
-        "PATH": f"{spec.environment_dir}/bin:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(spec.folder),
+def model_environment(environment_dir: Path | None, home: Path) -> dict[str, str]:
+    """What a model's process sees: none of the studio's settings or secrets."""
+    return {
+        "PATH": f"{environment_dir}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
-        "VIRTUAL_ENV": str(spec.environment_dir),
+        "VIRTUAL_ENV": str(environment_dir),
     }
-    return values | spec.config.get("environment", {})
+
+
+def _environment(spec: InstanceSpec) -> dict[str, str]:
+    given = spec.config.get("environment", {})
+    return model_environment(spec.environment_dir, spec.folder) | given
 
 
 def _programs(spec: InstanceSpec) -> tuple[Path, Path]:

@@ -278,3 +278,13 @@ def test_new_keys_reach_the_running_instance(
     service_keys_regenerate(service=service, key="primary", user=None)
     turn(service, lambda row: fake.observe("diabetes-1-0", fake.folder).auth_version == 2)
     assert fake.applied("diabetes-1-0") == 1
+
+
+def test_new_keys_reach_the_revision_that_serves_on_during_an_update(
+    fake: FakeDriver, turn: Turn, service: Service
+) -> None:
+    fake.play("diabetes-2-0", {"phases": ["running"], "ready": False})
+    updating(service)
+    turn(service, lambda _: len(list(fake.names())) == 2)
+    service_keys_regenerate(service=service, key="primary", user=None)
+    turn(service, lambda _: fake.observe("diabetes-1-0", fake.folder).auth_version == 2)
