@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import shutil
 import socket
@@ -21,7 +20,7 @@ import pytest
 from tests.serving.backends import ROOT, GatewayProcess, unused_port
 from tests.serving.replica import wait_until
 
-SECONDS = int(os.environ.get("SLIPWAY_SOAK_SECONDS", "60"))
+SECONDS = 60
 CLIENTS = 8  # that check each answer, beside wrk's 256 connections
 
 SCRIPT = """
