@@ -115,7 +115,7 @@ def as_type(name: Any, values: Any, kind: str) -> Any:
 
     Allowed: an equal type; a smaller number of the same kind; 32-bit integers to double; 64-bit
     integers that are all 0 or 1 to float and double; datetimes of any precision; objects to string,
-    binary, boolean as they are, and to datetime.
+    binary, boolean as they are, and to datetime and double where each can be read as such.
 
     Raises:
         Refused: for any other difference.
@@ -135,6 +135,11 @@ def as_type(name: Any, values: Any, kind: str) -> Any:
         return _as_datetime(name, values)
     if kind == "boolean" and values.dtype == object:
         return values  # a conversion would turn missing values into False
+    if kind == "double" and values.dtype == object:  # meant for decimals; takes texts as well
+        try:
+            return pd.to_numeric(values, errors="raise")
+        except (TypeError, ValueError) as error:
+            raise Refused(f"Column {name!r} must be double: {error}") from error
     return _as_number(name, values, np.dtype(NUMPY_TYPES[kind]), kind)
 
 

@@ -93,7 +93,10 @@ class Plain(NoCode):
         if isinstance(raw, np.ndarray) and raw.dtype.kind in "fiubU":
             return encode.dumps(raw.tolist())
         output = io.StringIO()
-        self.scoring.predictions_to_json(raw, output)
+        try:
+            self.scoring.predictions_to_json(raw, output)
+        except TypeError:  # a missing value in an array of its own, for one
+            return super().to_json(raw)
         # MLflow's encoder has one entry point in all its versions: the wrapped answer.
         return output.getvalue()[len(PREFIX) : -len(SUFFIX)].encode("ascii")
 

@@ -216,8 +216,9 @@ sys.path.insert(0, sys.argv[1])
 from serving.loaders import load
 from serving.scoring import ScoreRequest
 for folder in sys.argv[2:]:
-    model = load({"service": "s", "revision": 1, "model_dir": folder, "model_name": "m",
-                  "model_version": "1", "verbose_errors": True, "loader": "fast"}, pathlib.Path("."))
+    config = {"service": "s", "revision": 1, "model_dir": folder, "model_name": "m",
+              "model_version": "1", "verbose_errors": True, "loader": "fast"}
+    model = load(config, pathlib.Path("."))
     body = json.dumps(model.example()).encode()
     (answer,) = model.answer([ScoreRequest(body, None, "score", "")])
     assert answer.status == 200, answer
