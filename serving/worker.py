@@ -132,7 +132,7 @@ async def _serve(
         _leave(1)
 
     service = Service(folder, config, index, on_stuck)
-    server = uvicorn.Server(edge.add_tls(_settings(service, config), config))
+    server = edge.server(_settings(service, config), config)
     # uvicorn raises the signal again once it has drained, for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,25 @@ def test_a_script_is_served_with_a_key_printed_once(folder: Path, serve: Serve) 
     assert not list(folder.glob("slipway-*")), "the temporary folder is gone"
 
 
-def test_an_mlflow_model_is_served(diabetes_model: Path, serve: Serve) -> None:
-    alone = serve("--model", str(diabetes_model), "--no-auth").ready()
+@pytest.mark.parametrize("edge", ["nothing", "tls", "cors"])
+def test_an_mlflow_model_is_served(
+    folder: Path, diabetes_model: Path, serve: Serve, edge: str
+) -> None:
+    options, how = ["--model", str(diabetes_model)], {}
+    if edge == "tls":
+        cert, key = certificate(folder)
+        options, how = [*options, "--tls-cert", cert, "--tls-key", key], {"verify": cert}
+    if edge == "cors":
+        options += ["--cors", "*"]
+    alone = serve(*options).ready(**how)
     body = (diabetes_model / "serving_input_example.json").read_bytes()
-    how = {"headers": {"content-type": "application/json"}}
-    assert len(alone.post(body, path="/invocations", **how).json()["predictions"]) == 3
-    assert len(alone.post(body, **how).json()["predictions"]) == 3
+    headers = {"content-type": "application/json", "origin": "http://a.example"}
+    for path in ("/invocations", "/score"):
+        answer = alone.post(body, path=path, headers=headers, **how)
+        assert len(answer.json()["predictions"]) == 3
+        allowed = answer.headers.get("access-control-allow-origin")
+        assert allowed == ("*" if edge == "cors" else None)
+    assert alone.post(body, headers={"authorization": "Bearer no"}, **how).status_code == 401
 
 
 def test_keys_of_a_file_open_it(folder: Path, serve: Serve) -> None:
@@ -95,6 +109,21 @@ def certificate(folder: Path) -> tuple[str, str]:
     command += ["-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return str(cert), str(key)
+
+
+@pytest.mark.parametrize("of", ["model", "script"])
+def test_an_idle_tls_client_does_not_hold_up_its_end(
+    folder: Path, diabetes_model: Path, serve: Serve, of: str
+) -> None:
+    cert, key = certificate(folder)
+    what = {"model": ["--model", str(diabetes_model)], "script": ["--entry-script", "score.py"]}
+    alone = serve(*what[of], "--tls-cert", cert, "--tls-key", key, "--no-auth").ready(verify=cert)
+    with requests.Session() as session:
+        assert session.get(f"{alone.url}/health", verify=cert, timeout=30).ok
+        assert session.post(f"{alone.url}/score", b"", verify=cert, timeout=30).status_code < 500
+        began = time.monotonic()
+        assert alone.stop() == 0
+        assert time.monotonic() - began < 10
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")

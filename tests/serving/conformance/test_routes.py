@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -34,6 +35,18 @@ def test_post_gives_run_the_body_as_text(plain: Replica) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["got"] == '{"data": [1, 2]}'
     assert answer.json()["inits"] == 1
+
+
+def test_many_at_once_get_their_own_answers(plain: Replica, raw: Replica) -> None:
+    def ask_one(number: int) -> bool:
+        text = f"number {number}"
+        if number % 3:
+            return bool(plain.post("/score", text).json()["got"] == text)
+        told = raw.post(f"/score?n={number}", text).json()
+        return bool(told["text"] == text and told["args"]["n"] == [str(number)])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask_one, range(200)))
 
 
 def test_parameters_with_defaults_keep_them(plain: Replica) -> None:
