@@ -40,7 +40,8 @@ def tokens() -> Tokens:
 
 @pytest.mark.parametrize(
     "claims",
-    [{}, {"aud": ["other", AUDIENCE]}, {"exp": time.time() + 10**6}, {"nbf": time.time() - 60}],
+    [{}, {"aud": ["other", AUDIENCE]}, {"exp": 10**11}, {"nbf": 10**9}],
+    ids=str,
 )
 def test_a_whole_token_opens(tokens: Tokens, claims: dict[str, Any]) -> None:
     assert tokens.accepts(token(**claims))
@@ -50,14 +51,14 @@ def test_a_whole_token_opens(tokens: Tokens, claims: dict[str, Any]) -> None:
     "claims",
     [
         {"exp": None},
-        {"exp": time.time() - 60},
+        {"exp": 10**9},
         {"exp": "9999999999"},
         {"exp": True},
         {"aud": None},
         {"aud": "other"},
         {"aud": ["other"]},
         {"aud": {AUDIENCE: 1}},
-        {"nbf": time.time() + 600},
+        {"nbf": 10**11},
         {"nbf": "soon"},
     ],
     ids=str,
