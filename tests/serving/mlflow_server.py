@@ -123,12 +123,17 @@ def save_echo(folder: Path, inputs: list[dict[str, Any]]) -> Path:
 def same(left: Any, right: Any, ulps: int = 0, *, single: bool = False) -> bool:
     """Whether two JSON values are equal; floats within `ulps` units in the last place.
 
-    With `single` those are units of 32-bit floats.
+    With `single` those are units of 32-bit floats. Nearer zero than 1 the units are those of 1: a
+    sum of terms of that size which cancels keeps their error, whatever is left of it.
     """
     if isinstance(left, float) and isinstance(right, float):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
-        return left == right or (ulps > 0 and _apart(left, right, single=single) <= ulps)
+        unit = 2.0**-23 if single else 2.0**-52
+        cancelled = max(abs(left), abs(right)) < 1 and abs(left - right) <= ulps * unit
+        return left == right or (
+            ulps > 0 and (cancelled or _apart(left, right, single=single) <= ulps)
+        )
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
