@@ -35,6 +35,12 @@ def containers(api: Api, service: str) -> list[Container]:
     return list(docker.from_env().containers.list(all=True, filters={"label": labels}))
 
 
+def service_images() -> set[str]:
+    """Ids alone: one that is removed meanwhile could not be looked at."""
+    label = {"label": "slipway.image=service"}
+    return {image["Id"] for image in docker.from_env().api.images(filters=label)}
+
+
 def scores(api: Api, service: str, key: dict[str, str]) -> bool:
     return api.score(service, json={"dataframe_records": [ROW]}, headers=key).status_code == 200
 
@@ -104,10 +110,7 @@ def test_a_deleted_service_leaves_no_container_and_no_image(api: Api) -> None:
     # a model of its own: an image that another service uses stays
     api.deploy("dock-gone", "broken", target="docker")
     api.wait("dock-gone", lambda row: row["state"] == "Failed", 600)
-    label = {"label": "slipway.image=service"}
-    before = {image.id for image in docker.from_env().images.list(filters=label)}
+    before = service_images()
     api.gone("dock-gone", 90)
     assert containers(api, "dock-gone") == []
-    assert eventually(
-        lambda: before - {image.id for image in docker.from_env().images.list(filters=label)}
-    )
+    assert eventually(lambda: before - service_images())
