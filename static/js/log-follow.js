@@ -63,6 +63,7 @@ class Follower {
   scroll() { if (this.follows) this.pre.scrollTop = this.pre.scrollHeight; }
 }
 
-const start = (root) => root.querySelectorAll?.("[data-log]").forEach((box) => { box.follower ??= new Follower(box); });
-document.addEventListener("htmx:afterSettle", (event) => start(event.detail.target));
-start(document);
+const start = () => document.querySelectorAll("[data-log]").forEach((box) => { box.follower ??= new Follower(box); });
+// the second: a panel that came out of band, such as an operation that has ended
+["htmx:afterSettle", "htmx:oobAfterSwap"].forEach((name) => document.addEventListener(name, start));
+start();

@@ -80,7 +80,12 @@ def log(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"text": text, "next_offset": end, "complete": end == len(LOG)})
 
 
+def ended(request: HttpRequest) -> HttpResponse:
+    return render(request, "ended.html")
+
+
 urlpatterns = [
+    path("parts/ended/", ended),
     path("parts/", parts),
     path("parts/panel/", panel),
     path("parts/done/", done),

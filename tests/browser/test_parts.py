@@ -30,7 +30,7 @@ def parts(page: Page, sign_in, person) -> Page:
 def test_the_parts_look_right_and_everyone_can_use_them(parts):
     expect(parts.locator(".chart .main-svg").first).to_be_visible()
     expect(parts.get_by_text("Here they are.")).to_be_visible()
-    expect(parts.get_by_role("log")).to_contain_text("INFO done")
+    expect(parts.get_by_role("log", name="Log", exact=True)).to_contain_text("INFO done")
     look(parts, "parts")
 
 
@@ -111,11 +111,16 @@ def test_a_lazy_part_that_fails_says_so_and_can_be_retried(parts, watch):
 
 
 def test_a_log_is_put_together_line_by_line_and_filtered_by_level(parts):
-    log = parts.get_by_role("log")
+    log = parts.get_by_role("log", name="Log", exact=True)
     expect(log).to_contain_text("INFO done")
     assert log.inner_text().splitlines() == parts_site.LOG.splitlines()
     parts.get_by_label("Level").select_option("error")
     assert log.inner_text().splitlines() == ["ERROR it broke", "  at line 3"]
+
+
+def test_a_log_that_arrives_out_of_band_is_followed_too(parts):
+    parts.get_by_role("button", name="End").click()
+    expect(parts.get_by_role("log", name="Log of the operation")).to_contain_text("INFO done")
 
 
 def test_a_log_that_is_lost_says_so_and_goes_on(parts, watch):
@@ -125,7 +130,9 @@ def test_a_log_that_is_lost_says_so_and_goes_on(parts, watch):
     note = parts.get_by_text("Connection lost, trying again…")
     expect(note).to_be_visible(timeout=10_000)
     parts_site.failing["log"] = False
-    expect(parts.get_by_role("log")).to_contain_text("INFO done", timeout=15_000)
+    expect(parts.get_by_role("log", name="Log", exact=True)).to_contain_text(
+        "INFO done", timeout=15_000
+    )
     expect(note).to_be_hidden()
 
 
