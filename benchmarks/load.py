@@ -1,15 +1,15 @@
-"""Load from one process: N clients, each asks again as soon as it was answered."""
+"""Load by wrk: N connections, each asks again as soon as it was answered."""
 
 from __future__ import annotations
 
-import asyncio
-import statistics
-import time
-from dataclasses import dataclass
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-import aiohttp
-
-from benchmarks.servers import Server
+FACTORS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 @dataclass(frozen=True)
@@ -20,38 +20,50 @@ class Result:
     p50: float
     p99: float
 
+    def as_dict(self) -> dict[str, float]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
 
-def measure(server: Server, body: bytes, clients: int, seconds: float) -> Result:
-    """Ask for `seconds`; every answer must be 200.
+
+def measure(
+    url: str, headers: Mapping[str, str], body: bytes, clients: int, seconds: float, folder: Path
+) -> Result:
+    """Post `body` over `clients` connections for `seconds`.
 
     Raises:
-        RuntimeError: an answer had another status.
+        RuntimeError: an answer had another status than 200, or a connection broke.
     """
-    return asyncio.run(_measure(server, body, clients, seconds))
+    (folder / "body").write_bytes(body)
+    (folder / "post.lua").write_text(_script(headers, folder / "body"))
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "--latency"]
+    done = subprocess.run(
+        [*command, "-s", str(folder / "post.lua"), url],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 90,
+        check=True,
+    )
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise RuntimeError(f"{url}: {done.stdout}")
+    return parse(done.stdout)
 
 
-async def _measure(server: Server, body: bytes, clients: int, seconds: float) -> Result:
-    times: list[float] = []
-    connector = aiohttp.TCPConnector(limit=clients)
-    async with aiohttp.ClientSession(connector=connector, headers=server.headers) as session:
-        await _ask(session, server.url, body)  # a connection and warm caches
-        begun = time.perf_counter()
-        end = begun + seconds
-
-        async def client() -> None:
-            while (start := time.perf_counter()) < end:
-                await _ask(session, server.url, body)
-                times.append(time.perf_counter() - start)
-
-        await asyncio.gather(*(client() for _ in range(clients)))
-        took = time.perf_counter() - begun
-    times.sort()
-    p99 = times[min(len(times) - 1, int(len(times) * 0.99))]
-    return Result(len(times) / took, statistics.median(times) * 1000, p99 * 1000)
+def _script(headers: Mapping[str, str], body: Path) -> str:
+    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(v)}\n" for name, v in headers.items()]
+    read = f"local file = io.open({json.dumps(str(body))}, 'rb')\nwrk.body = file:read('*a')\n"
+    return f"wrk.method = 'POST'\n{read}file:close()\n{''.join(lines)}"
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, body: bytes) -> None:
-    async with session.post(url, data=body) as answer:
-        await answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{url} answered {answer.status}")
+def parse(text: str) -> Result:
+    """Return what wrk's report says; raises ValueError for another text."""
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    if rate is None:
+        raise ValueError(f"no report of wrk: {text[:200]!r}")
+    return Result(float(rate[1]), _percentile(text, 50), _percentile(text, 99))
+
+
+def _percentile(text: str, percent: int) -> float:
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"no {percent} % in wrk's report: {text[:200]!r}")
+    return float(found[1]) * FACTORS[found[2]]

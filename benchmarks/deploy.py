@@ -1,0 +1,108 @@
+"""From the click on Deploy to Healthy, in a whole studio, beside the process alone and MLflow."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import environments
+from benchmarks.contenders import fast, mlflow_serve
+from benchmarks.goals import Goal
+from benchmarks.models import log_linear, train
+from benchmarks.servers import Server
+from tests.flow import api as studios  # a studio of real processes, as the tests start one
+
+INTRODUCTION = """The linear model on the local target, by the API call that the button makes,
+until the service is Healthy. The packages are in uv's cache. The process alone is started by
+hand; MLflow builds the model's environment as well (`--env-manager uv`)."""
+ROUNDS = 3
+
+
+def section(seconds: float) -> tuple[list[Goal], str]:
+    """Measure, and return the goals and a Markdown section."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = train("linear", folder)
+        body = model.body(1, "mlflow")
+        (folder / "own").mkdir()
+        own = min(_first_answer(fast(model, folder / "own" / str(n)), body) for n in range(ROUNDS))
+        theirs = min(_first_answer(_with_uv(mlflow_serve(model, folder)), body) for _ in range(2))
+    unbuilt, built = _clicks()
+    rows = {
+        "Deploy, environment built": built,
+        "the process alone": own,
+        "Deploy, environment not built": unbuilt,
+        "`mlflow models serve --env-manager uv`": theirs,
+    }
+    lines = "\n".join(f"| {name} | {seconds:.2f} |" for name, seconds in rows.items())
+    added = Goal(
+        "linear",
+        "Deploy click to Healthy, environment built: added s",
+        "the process alone",
+        built - own,
+        1.0,
+        most=True,
+    )
+    cold = Goal(
+        "linear",
+        "Deploy click to Healthy, environment not built",
+        "mlflow models serve --env-manager uv",
+        unbuilt / theirs,
+        0.7,
+        most=True,
+    )
+    return [added, cold], f"## Deploy\n\n{INTRODUCTION}\n\n| | seconds |\n| --- | --- |\n{lines}"
+
+
+def _first_answer(server: Server, body: bytes) -> float:
+    try:
+        server.start(body, 300)
+        return server.first_answer
+    finally:
+        server.stop()
+
+
+def _with_uv(server: Server) -> Server:
+    """Let MLflow build an environment of its own, from the same warm cache as the studio."""
+    server.command = ["uv" if word == "local" else word for word in server.command]
+    paths = [str(Path(server.command[0]).parent), str(environments.UV.parent), os.environ["PATH"]]
+    server.environment = {
+        "MLFLOW_ENV_ROOT": tempfile.mkdtemp(),
+        "UV_CACHE_DIR": str(studios.shared_cache()),
+        "PATH": os.pathsep.join(paths),
+    }
+    return server
+
+
+def _clicks() -> tuple[float, float]:
+    """Return seconds to Healthy without and with the environment built."""
+    api = studios.start()
+    try:
+        run = _logged(api)
+        api.call("POST", "/models", json={"run_id": run, "name": "linear"}).raise_for_status()
+        unbuilt = _click(api, "first")
+        built = min(_click(api, f"again-{n}") for n in range(ROUNDS))
+        return unbuilt, built
+    finally:
+        api.studio.close()
+
+
+def _logged(api: studios.Api) -> str:
+    os.environ["MLFLOW_TRACKING_URI"] = f"{api.studio.url}/mlflow"
+    os.environ["MLFLOW_TRACKING_TOKEN"] = api.token
+    return log_linear()
+
+
+def _click(api: studios.Api, name: str) -> float:
+    begun = time.monotonic()
+    body = {"name": name, "model": "models:/linear/1", "target": "local"}
+    api.call("POST", "/services", json=body).raise_for_status()
+    while api.get(f"/services/{name}")["state"] != "Healthy":
+        if time.monotonic() - begun > 300:
+            raise RuntimeError(f"{name} did not become Healthy")
+        time.sleep(0.02)
+    took = time.monotonic() - begun
+    api.gone(name)
+    return took
