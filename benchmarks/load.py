@@ -63,7 +63,7 @@ def parse(text: str) -> Result:
 
 
 def _percentile(text: str, percent: int) -> float:
-    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"no {percent} % in wrk's report: {text[:200]!r}")
     return float(found[1]) * FACTORS[found[2]]
