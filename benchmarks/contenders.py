@@ -14,7 +14,14 @@ from benchmarks import environments
 from benchmarks.models import Model
 from benchmarks.servers import Server, free_port
 from serving.choose import without_mlflow
-from serving.contract import AUTH_FILE, CONFIG_FILE, GATEWAY_PREFIX, ROUTES_FILE, SCORE_PATH
+from serving.contract import (
+    AUTH_FILE,
+    CONFIG_FILE,
+    GATEWAY_PREFIX,
+    LOG_FILE,
+    ROUTES_FILE,
+    SCORE_PATH,
+)
 
 KEY = "benchmark"
 PEERS = Path(__file__).with_name("peers")
@@ -138,7 +145,8 @@ def runtime(
     (folder / AUTH_FILE).write_text(json.dumps({"version": 1, "enabled": True, "keys": keys}))
     command = [str(python), str(boot or environments.runtime()), "replica", "--dir", str(folder)]
     headers = {**JSON, "authorization": f"Bearer {KEY}"}
-    return Server(name, command, f"http://127.0.0.1:{port}{SCORE_PATH}", headers)
+    url = f"http://127.0.0.1:{port}{SCORE_PATH}"
+    return Server(name, command, url, headers, log=folder / LOG_FILE)
 
 
 def _config(model: Model, port: int) -> dict[str, Any]:

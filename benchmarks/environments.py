@@ -26,7 +26,7 @@ PEERS = {
     "mlflow": (),
     "bare": ("starlette", "uvicorn", "uvloop", "httptools"),
     "azureml": ("azureml-inference-server-http==1.5.1",),
-    "mlserver": ("mlserver==1.7.1", "mlserver-mlflow==1.7.1"),
+    "mlserver": ("mlserver==1.7.1", "mlserver-mlflow==1.7.1", "uvloop<0.22"),  # fails with newer
 }
 BENTOML = ("bentoml==1.4.39", "scikit-learn", "onnxruntime")  # conflicts with MLflow's own needs
 

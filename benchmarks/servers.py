@@ -29,6 +29,7 @@ class Server:
 
     Args:
         dialect: how its requests are written, see `models.Model.body`.
+        log: where its output goes; nowhere when None.
         behind: another server that must run as well, and counts with it.
     """
 
@@ -38,24 +39,26 @@ class Server:
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     dialect: str = "mlflow"
     environment: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
     behind: Server | None = None
     process: subprocess.Popen[bytes] | None = None
     first_answer: float = 0.0
 
     def start(self, body: bytes, seconds: float = 120) -> None:
         """Start it and wait for its first answer; raises RuntimeError when none comes."""
+        client = httpx.Client(timeout=30, verify=False)
         begun = time.monotonic()
         if self.behind is not None:
             self.behind.start(body, seconds)
-        self.process = subprocess.Popen(
-            self.command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd=ROOT,
-            env={**os.environ, "PATH": self._path(), **self.environment},
-        )
-        client = httpx.Client(timeout=30)
+        with (self.log or Path(os.devnull)).open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=ROOT,
+                env={**os.environ, "PATH": self._path(), **self.environment},
+            )
         while time.monotonic() - begun < seconds:
             with suppress(httpx.HTTPError):
                 answer = client.post(self.url, content=body, headers=self.headers)

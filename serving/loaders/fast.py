@@ -60,6 +60,8 @@ class Fast(NoCode):
         """Whether arrays of numbers give what frames give, bit for bit, on rows drawn for it."""
         if "onnx" in self.mlmodel["flavors"]:
             return True  # given a frame it is fed that frame's values
+        if self._needs_no_frames():
+            return True
         example = example_rows(self.example(), self.inputs)
         rows = draw(self.inputs, example, PROOF_ROWS)
         try:
@@ -67,6 +69,13 @@ class Fast(NoCode):
         except Exception as error:  # the library wants names, or took no such row
             log.info("rows are given as frames: %s", error)
             return False
+
+    def _needs_no_frames(self) -> bool:
+        """Whether arrays do without a proof, for which pandas would have to be imported."""
+        assert self.table is not None
+        reads = getattr(self.library, "reads_frames_as_arrays", None)
+        numbers = all(kind.kind in "fi" for kind in self.table.types)  # with others: of objects
+        return numbers and reads is not None and bool(reads(self.table.names))
 
     def _alike(self, rows: list[Any]) -> bool:
         assert self.table is not None

@@ -120,29 +120,36 @@ def save_echo(folder: Path, inputs: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def same(left: Any, right: Any, ulps: int = 0, *, single: bool = False) -> bool:
+def same(left: Any, right: Any, ulps: int = 0, *, single: bool = False, terms: float = 1.0) -> bool:
     """Whether two JSON values are equal; floats within `ulps` units in the last place.
 
-    With `single` those are units of 32-bit floats. Nearer zero than 1 the units are those of 1: a
-    sum of terms of that size which cancels keeps their error, whatever is left of it.
+    Args:
+        single: those are units of 32-bit floats.
+        terms: size of what was summed. Where terms cancel, their error stays, whatever is left of
+            them; so the units are those of the terms, if they are larger than the value.
     """
     if isinstance(left, float) and isinstance(right, float):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
         unit = 2.0**-23 if single else 2.0**-52
-        cancelled = max(abs(left), abs(right)) < 1 and abs(left - right) <= ulps * unit
         return left == right or (
-            ulps > 0 and (cancelled or _apart(left, right, single=single) <= ulps)
+            ulps > 0
+            and (
+                abs(left - right) <= ulps * unit * terms
+                or _apart(left, right, single=single) <= ulps
+            )
         )
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
         return list(left) == list(right) and all(
-            same(left[k], right[k], ulps, single=single) for k in left
+            same(left[k], right[k], ulps, single=single, terms=terms) for k in left
         )
     if isinstance(left, list):
         pairs = zip(left, right, strict=False)
-        return len(left) == len(right) and all(same(a, b, ulps, single=single) for a, b in pairs)
+        return len(left) == len(right) and all(
+            same(a, b, ulps, single=single, terms=terms) for a, b in pairs
+        )
     return bool(left == right)
 
 

@@ -175,15 +175,14 @@ def assert_same(
     found: tuple[bool, Any],
     expected: tuple[bool | None, Any],
     ulps: int = 0,
-    *,
-    single: bool = False,
+    **alike: Any,
 ) -> None:
-    """Both scored, to equal values, or both refused."""
+    """Both scored, to equal values (see `same`), or both refused."""
     if expected[0] is None:
         return
     assert found[0] == expected[0], (found, expected)
     if found[0]:
-        assert same(found[1], expected[1], ulps, single=single), (found[1], expected[1])
+        assert same(found[1], expected[1], ulps, **alike), (found[1], expected[1])
 
 
 @pytest.fixture
