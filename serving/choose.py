@@ -52,7 +52,8 @@ def choose(mlmodel: Mapping[str, Any]) -> tuple[Loader, str]:
     if reason:
         return "plain", f"MLflow loads this model: {reason}."
     flavor = _flavor(mlmodel)
-    return "fast", f"A {flavor.title} model with a signature is loaded without MLflow."
+    article = "An" if flavor.title[0] in "OX" else "A"
+    return "fast", f"{article} {flavor.title} model with a signature is loaded without MLflow."
 
 
 def _flavor(mlmodel: Mapping[str, Any]) -> Flavor:
