@@ -187,9 +187,25 @@ class Master:
             # its model is loaded; alone, it answers "loading" itself.
             late = bool(self.workers)
             fds = (self.listener.fileno(), self.life_read)
-            worker = Worker.start(self.folder, self.config, index, fds, late=late)
+            try:
+                worker = Worker.start(self.folder, self.config, index, fds, late=late)
+            except OSError as error:  # no process or no descriptor left: there may be one again
+                self._start_again(index, error)
+                continue
             self.workers[index] = worker
             self.selector.register(worker.report_fd, selectors.EVENT_READ, worker)
+
+    def _start_again(self, index: int, error: OSError) -> None:
+        delay = self._put_back(index, self.backoff.get(index, FIRST_BACKOFF))
+        message = f"worker {index} could not be started: {error.strerror or error}"
+        self.recorder.record["message"] = message
+        log.error("%s; tried again in %.1f s", message, delay)
+
+    def _put_back(self, index: int, delay: float) -> float:
+        """Start worker `index` in `delay` seconds, which it returns, and later after the next."""
+        self.backoff[index] = min(LAST_BACKOFF, delay * 2)
+        self.due[index] = time.monotonic() + delay
+        return delay
 
     def _wait(self, wake: socket.socket) -> None:
         loading = any(worker.ready_at is None for worker in self.workers.values())
@@ -242,9 +258,8 @@ class Master:
     def _restart_later(self, worker: Worker) -> None:
         now = time.monotonic()
         calm = worker.ready_at is not None and now - worker.ready_at > CALM_SECONDS
-        delay = FIRST_BACKOFF if calm else self.backoff.get(worker.index, FIRST_BACKOFF)
-        self.backoff[worker.index] = min(LAST_BACKOFF, delay * 2)
-        self.due[worker.index] = now + delay
+        before = FIRST_BACKOFF if calm else self.backoff.get(worker.index, FIRST_BACKOFF)
+        delay = self._put_back(worker.index, before)
         self.recorder.record["restarts"] += 1
         log.error("worker %d: %s; restarted in %.1f s", worker.index, worker.obituary(), delay)
 

@@ -133,8 +133,10 @@ async def _serve(
     def on_stuck(message: str) -> None:
         log.error("%s; this worker is replaced", message)
         reporter.send(failure=message)
-        service.close()
-        _leave(1)
+        try:
+            service.close()
+        finally:
+            _leave(1)
 
     service = Service(folder, config, index, on_stuck)
     server = edge.server(_settings(service, config), config)
