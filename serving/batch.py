@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from serving import logs
-from serving.contract import MAX_QUEUE, ReplicaConfig
+from serving.contract import MAX_QUEUE, STUCK_SECONDS, ReplicaConfig
 from serving.errors import ServingError
 from serving.scoring import Answer, Outcome, ScoreRequest, Servable
 
@@ -28,7 +28,6 @@ log = logging.getLogger("serving.batch")
 
 T = TypeVar("T")
 
-STUCK_SECONDS = 10.0  # beyond the scoring timeout, before a worker with a hanging call is replaced
 WAITING, READY, RUNNING, OVER = range(4)  # where a job is
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from serving import contract, cpu, logs, memory
-from serving.contract import ReplicaConfig
+from serving.contract import STUCK_SECONDS, ReplicaConfig
 from serving.files import read_json
 from serving.record import Recorder
 from serving.workers import Worker
@@ -33,6 +33,7 @@ BIND_SECONDS = 2.0  # workers of a killed master may hold the port for a moment
 BACKLOG = 2048
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 30.0  # seconds; doubles per crash
 CALM_SECONDS = 60.0  # a worker that was ready for so long starts again at the first backoff
+HALTED_SECONDS = 3.0  # without a turn of the loop: this process itself was halted
 DRAIN_SLACK = 5.0  # seconds beyond the scoring timeout before a draining worker is killed
 
 
@@ -117,6 +118,7 @@ class Master:
         self.stop_deadline: float | None = None  # set: stopping
         self.verdict: int | None = None  # set: the exit code, once every worker has ended
         self.memory_at = self.record_at = 0.0
+        self.turn_at = time.monotonic()
         self.life_read, self.life_write = os.pipe()
         self.selector = selectors.DefaultSelector()
         self.rotates = os.environ.get("SLIPWAY_LOG") != "stdout"
@@ -131,6 +133,7 @@ class Master:
                 self._start_due()
                 self._wait(wake)
                 self._reap()
+                self._look_for_silence()
                 self._look_at_memory()
                 self._look_for_stop()
                 self._record()
@@ -262,6 +265,24 @@ class Master:
         delay = self._put_back(worker.index, before)
         self.recorder.record["restarts"] += 1
         log.error("worker %d: %s; restarted in %.1f s", worker.index, worker.obituary(), delay)
+
+    def _look_for_silence(self) -> None:
+        """Kill a ready worker that has reported nothing for longer than any call may take.
+
+        Its own watch over its calls (`batch`) cannot run where a call never lets go of Python's
+        lock: a regular expression that backtracks, a C extension.
+        """
+        now, before = time.monotonic(), self.turn_at
+        self.turn_at = now
+        if self.stop_deadline is not None:
+            return  # a draining worker has its own deadline
+        patience = self.config["scoring_timeout_ms"] / 1000 + STUCK_SECONDS
+        for worker in self.workers.values():
+            if now - before > HALTED_SECONDS:  # then perhaps the workers were as well
+                worker.heard_at = now
+            if worker.ready_at is not None and now - worker.heard_at > patience:
+                worker.failure = f"a call held the interpreter: no sign of life for {patience:g} s"
+                worker.kill()
 
     # --- memory and record --------------------------------------------------------------------
 

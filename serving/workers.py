@@ -47,6 +47,7 @@ class Worker:
         self.process = process
         self.report_fd = report_fd
         self.ready_at: float | None = None  # time.monotonic()
+        self.heard_at = time.monotonic()
         self.load_seconds: float | None = None
         self.auth_version = 0
         self.failure = ""  # one plain sentence, of the worker or of the master that killed it
@@ -89,6 +90,8 @@ class Worker:
                 self._tail += block
         *lines, self._tail = self._tail.split(b"\n")
         reports: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        if reports:
+            self.heard_at = time.monotonic()
         for report in reports:
             if "load_seconds" in report:
                 self.ready_at = time.monotonic()
