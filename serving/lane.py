@@ -8,23 +8,30 @@ upgrades, headers given twice, and clients that do not read their answers.
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import json
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import httptools
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger("serving.lane")
 
 DIRECT_BYTES = 1024 * 1024  # largest body of the direct lane
-LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down
+MAX_HEAD = 32 * 1024  # bytes of request line and headers, then 431
+HEAD_SECONDS = 15.0  # from connecting, or from a request's first byte, to the end of its headers
+LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down,
+# and a refused one whatever it likes
 UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 # What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
 ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
 ATTRIBUTES |= {"expect_100_continue", "server_state"}
 METHODS = {"on_message_begin", "on_headers_complete", "on_response_complete", "shutdown"}
+METHODS |= {"connection_made", "data_received", "send_400_response"}
 METHODS |= {"_unset_keepalive_if_required", "timeout_keep_alive_handler"}
 
 
@@ -111,21 +118,107 @@ class Lane(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._handler = handler
         self._incoming: Exchange | None = None  # its body is being read
-        self._in_message = False
+        self._in_message = self._in_head = False
+        self._head_bytes = 0  # that came since the head under way began: never too few
+        self._head_at = 0.0  # loop.time()
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal: tuple[int, str] | None = None
         self._draining = False
         self._answered_at = 0.0  # loop.time()
         self._date_of: object = None
         self._date_line = b""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection; its first request must come soon."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, within the limits of a head."""
+        if self._refusal is not None:
+            return
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
+        try:
+            self._feed(data)
+            if self._in_head and self._head_bytes > MAX_HEAD:
+                self._too_large()
+        except httptools.HttpParserError:
+            if self._refusal is not None:
+                self._refuse(*self._refusal)
+            else:
+                self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._in_head and self._head_timer is None:  # seldom: most heads come in one piece
+            self._await_head()
+
+    def _feed(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def _too_large(self) -> None:
+        self._refusal = (431, f"The headers are larger than {MAX_HEAD} bytes.")
+        raise httptools.HttpParserError(self._refusal[1])
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer to something that never became a request, and close.
+
+        What still comes is thrown away for a moment: closing on it would take the answer along.
+        """
+        self._refusal = (status, message)
+        body = json.dumps({"message": message}).encode("ascii")
+        head = (
+            b"%bcontent-type: application/json\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n"
+        )
+        line = httptools_impl.STATUS_LINE[status]
+        self.transport.write(head % (line, self.date_line(), len(body)) + body)
+        if self._is_answering() or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.loop.call_later(LINGER, self.transport.close)
+
+    def _is_answering(self) -> bool:
+        return not (self.cycle is None or self.cycle.response_complete)
+
+    def _await_head(self) -> None:
+        self._head_at = self.loop.time()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._look_at_head)
+
+    def _look_at_head(self) -> None:
+        """End a connection whose request does not get on; one that waits for an answer may."""
+        self._head_timer = None
+        if self.transport.is_closing() or self._refusal is not None:
+            return
+        answering = self._is_answering()
+        left = max(self._head_at, self._answered_at) + HEAD_SECONDS - self.loop.time()
+        if answering or left > 0:
+            again = HEAD_SECONDS if answering else left
+            self._head_timer = self.loop.call_later(again, self._look_at_head)
+        elif self._in_head:
+            self._refuse(408, "The request came too slowly.")
+        else:
+            self.transport.close()
+
+    def _head_is_here(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._head_bytes > MAX_HEAD:  # perhaps with a body: now count
+            lines = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + lines > MAX_HEAD:
+                self._too_large()
+        self._head_bytes = 0
+
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope is made only for those that go to it."""
-        self._in_message = True
+        self._in_message = self._in_head = True
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """Choose the way of a request whose headers are known."""
+        self._head_is_here()
         exchange = self._direct()
         if exchange is not None:
             self._incoming = self.cycle = exchange  # type: ignore[assignment]
@@ -140,9 +233,9 @@ class Lane(HttpToolsProtocol):
 
     def _direct(self) -> Exchange | None:
         """Return the exchange of a request for the direct lane, or None."""
-        parser, cycle = self.parser, self.cycle
+        parser = self.parser
         method = parser.get_method()
-        if method != b"POST" or not (cycle is None or cycle.response_complete):
+        if method != b"POST" or self._is_answering():
             return None
         fields = dict(self.headers)
         length = fields.get(b"content-length", b"")
@@ -192,12 +285,12 @@ class Lane(HttpToolsProtocol):
 
         uvicorn makes and cancels a timer for each request; here one timer looks now and then.
         """
+        self._answered_at = self.loop.time()
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_in(self.timeout_keep_alive)
 
@@ -221,9 +314,10 @@ class Lane(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever answers know that nobody listens any more."""
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        for timer in (self.timeout_keep_alive_task, self._head_timer):
+            if timer is not None:
+                timer.cancel()
+        self.timeout_keep_alive_task = self._head_timer = None
         super().connection_lost(exc)
         cycle: Any = self.cycle
         if isinstance(cycle, Exchange) and cycle.on_disconnect is not None:
@@ -242,8 +336,7 @@ class Lane(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _is_idle(self) -> bool:
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and not self._in_message
+        return not self._is_answering() and not self._in_message
 
     def _close_if_idle(self) -> None:
         if self._is_idle() and not self.transport.is_closing():
