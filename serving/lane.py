@@ -143,13 +143,16 @@ class Lane(HttpToolsProtocol):
             if self._in_head and self._head_bytes > MAX_HEAD:
                 self._too_large()
         except httptools.HttpParserError:
-            if self._refusal is not None:
-                self._refuse(*self._refusal)
-            else:
-                self.send_400_response("Invalid HTTP request received.")
+            self._break()
             return
         if self._in_head and self._head_timer is None:  # seldom: most heads come in one piece
             self._await_head()
+
+    def _break(self) -> None:
+        if self._refusal is not None:
+            self._refuse(*self._refusal)
+        else:
+            self.send_400_response("Invalid HTTP request received.")
 
     def _feed(self, data: bytes) -> None:
         self.parser.feed_data(data)
@@ -357,11 +360,21 @@ def is_usable() -> bool:
     return names >= ATTRIBUTES and all(hasattr(HttpToolsProtocol, name) for name in METHODS)
 
 
+class _Nobody:
+    """A handler that leaves everything to the application."""
+
+    def takes(self, method: bytes, target: bytes, length: int) -> bool:
+        """Take nothing."""
+        return False
+
+    def handle(self, exchange: Exchange) -> None:
+        """Is never asked."""
+        raise NotImplementedError
+
+
 def protocol(handler: DirectHandler | None) -> Any:
-    """Return what uvicorn.Config takes as `http`; without a handler, uvicorn's own protocol."""
-    if handler is None:
-        return HttpToolsProtocol
+    """Return what uvicorn.Config takes as `http`; without a handler, all goes uvicorn's way."""
     if not is_usable():
-        log.warning("the model brings a uvicorn that the direct lane does not know: not used")
+        log.warning("the model brings a uvicorn that this server does not know: without its limits")
         return HttpToolsProtocol
-    return functools.partial(Lane, handler=handler)
+    return functools.partial(Lane, handler=handler or _Nobody())

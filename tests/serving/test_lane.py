@@ -399,3 +399,21 @@ async def test_shutdown_does_not_wait_for_idle_connections(server: Running) -> N
 
     assert asyncio.get_running_loop().time() - started < 3
     assert all([await client.ended() for client in clients])
+
+
+async def test_without_a_direct_lane_the_same_limits_and_the_same_shutdown_hold() -> None:
+    async with running(direct=False) as server:
+        client = await server.client()
+        await client.send(post(b"before"))
+        assert (await client.answer()).way == CYCLE
+        large = await server.client()
+        await large.send(post(b"", "x-long: " + "y" * 33_000))
+        assert (await large.answer()).status == 431
+        stopping = asyncio.create_task(server.stop())
+        await until(lambda: not server.server.servers[0].is_serving(), "it accepts no more")
+        await client.send(post(b"late"))
+
+        answer = await client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"late", "close")
+        assert await client.ended()
+        await stopping
