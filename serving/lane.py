@@ -9,6 +9,7 @@ upgrades, headers given twice, and clients that do not read their answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -26,6 +27,7 @@ MAX_HEAD = 32 * 1024  # bytes of request line and headers, then 431
 HEAD_SECONDS = 15.0  # from connecting, or from a request's first byte, to the end of its headers
 LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down,
 # and a refused one whatever it likes
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 # What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
 ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
@@ -44,6 +46,14 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
             raise ValueError(f"{name!r} is no header, or its value is none")
         lines.append(b"%b: %b\r\n" % (encoded, text))
     return b"".join(lines)
+
+
+def _parser(lane: Lane) -> Any:
+    """Return a parser that is set as uvicorn sets its own."""
+    parser = httptools.HttpRequestParser(lane)
+    with contextlib.suppress(AttributeError):  # before httptools 0.6.3
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class _NoEvent:
@@ -118,7 +128,8 @@ class Lane(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._handler = handler
         self._incoming: Exchange | None = None  # its body is being read
-        self._in_message = self._in_head = False
+        self._in_message = self._in_head = self._body_only = False
+        self._upgrade_framing = b""  # headers that say how long the body is, until it begins
         self._head_bytes = 0  # that came since the head under way began: never too few
         self._head_at = 0.0  # loop.time()
         self._head_timer: asyncio.TimerHandle | None = None
@@ -155,7 +166,21 @@ class Lane(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
 
     def _feed(self, data: bytes) -> None:
-        self.parser.feed_data(data)
+        """Parse. An upgrade is not offered here, so the request goes on as if it had not asked.
+
+        Java's HTTP client asks for h2c with its first request, and sends a body with it.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                data = data[stop.args[0] :]
+            self.parser = _parser(self)
+            framing, self._upgrade_framing = self._upgrade_framing, b""
+            if framing:  # another parser reads its body, by the same headers
+                self._body_only = True
+                self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
 
     def _too_large(self) -> None:
         self._refusal = (431, f"The headers are larger than {MAX_HEAD} bytes.")
@@ -214,6 +239,8 @@ class Lane(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope is made only for those that go to it."""
+        if self._body_only:
+            return
         self._in_message = self._in_head = True
         self.url = b""
         self.headers = []
@@ -221,6 +248,8 @@ class Lane(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way of a request whose headers are known."""
+        if self._body_only:
+            return
         self._head_is_here()
         exchange = self._direct()
         if exchange is not None:
@@ -233,6 +262,14 @@ class Lane(HttpToolsProtocol):
         super().on_headers_complete()
         if self._draining:
             self.cycle.keep_alive = False
+        if self.parser.should_upgrade():
+            framing = [b"%b: %b\r\n" % pair for pair in headers if pair[0] in FRAMING]
+            self._upgrade_framing = b"".join(framing)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header, or leave the trailers of a body alone."""
+        if not self._body_only:
+            super().on_header(name, value)
 
     def _direct(self) -> Exchange | None:
         """Return the exchange of a request for the direct lane, or None."""
@@ -271,7 +308,9 @@ class Lane(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand over a request that is whole."""
-        self._in_message = False
+        if self._upgrade_framing:
+            return  # its body is behind the place where the parser stops
+        self._in_message = self._body_only = False
         exchange, self._incoming = self._incoming, None
         if exchange is None:
             super().on_message_complete()

@@ -109,6 +109,39 @@ async def test_anything_unusual_goes_uvicorns_way(client: Client, request_bytes:
     assert (answer.way, answer.body) == (CYCLE, b"same")
 
 
+@pytest.mark.parametrize("asked", ["h2c", "websocket"])
+@pytest.mark.parametrize("piece", [1, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"content-length: 5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-trailer: 1\r\n\r\n",
+        b"\r\n",
+    ],
+    ids=["length", "chunked", "empty"],
+)
+async def test_an_upgrade_is_not_taken_up_and_loses_no_body(
+    client: Client, asked: str, piece: int, body: bytes
+) -> None:
+    head = f"POST /score HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: {asked}\r\n"
+    data = head.encode() + body + post(b"next")
+    for start in range(0, len(data), piece):
+        await client.send(data[start : start + piece])
+        await asyncio.sleep(0)
+    first, second = await client.answer(), await client.answer()
+
+    assert (first.status, first.body) == (200, b"hello" if b"hello" in body else b"")
+    assert second.body == b"next"
+
+
+async def test_a_broken_body_after_an_upgrade_is_a_400(client: Client) -> None:
+    upgrade = b"POST /score HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: h2c\r\n"
+    await client.send(upgrade + b"transfer-encoding: chunked\r\n\r\nxyz\r\n")
+
+    assert (await client.answer()).status == 400
+    assert await client.ended()
+
+
 async def test_http_1_0_is_answered_and_closed(client: Client) -> None:
     await client.send(post(b"old", version="1.0"))
 
