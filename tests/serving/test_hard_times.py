@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -14,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from serving import contract
+from serving import auth, contract
 from serving.master import Master
 from serving.record import Recorder
+from serving.routes import RouteTable
 from serving.service import Service
 from tests.serving.replica import Replica, wait_until
 
@@ -92,3 +95,50 @@ async def test_what_can_be_written_at_the_end_is(
     service.close()
 
     assert "its-id" in "".join(capfd.readouterr())
+
+
+@pytest.fixture
+def no_descriptors() -> Callable[[], Any]:
+    """A block in which this process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    @contextlib.contextmanager
+    def block() -> Iterator[None]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    return block
+
+
+def test_keys_that_cannot_be_read_for_a_moment_are_read_later(
+    tmp_path: Path, no_descriptors: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "MISSING_SECONDS", 0.1)
+    replica = Replica(tmp_path / "replica", tmp_path)
+    keys = auth.Keys(replica.folder)
+    fields = {b"authorization": b"Bearer the-primary-key"}
+    replica.write_keys(2, primary="the-primary-key")
+
+    with no_descriptors():
+        assert not keys.refresh()
+        assert (keys.version, keys.caller(fields)) == (1, "client")
+        time.sleep(0.15)
+        assert keys.refresh()
+        assert keys.version == 0
+    assert keys.refresh()
+    assert (keys.version, keys.caller(fields)) == (2, "client")
+
+
+def test_routes_that_cannot_be_read_for_a_moment_are_read_later(
+    tmp_path: Path, no_descriptors: Callable[[], Any]
+) -> None:
+    table = RouteTable(tmp_path)
+    table.path.write_text(json.dumps({"version": 3, "services": {}}))
+
+    with no_descriptors():
+        assert not table.load()
+    assert table.load()
+    assert table.version == 3
