@@ -9,7 +9,8 @@ from typing import Any
 
 import uvicorn
 
-from serving.lane import Exchange, protocol
+from serving.exchange import Exchange
+from serving.lane import protocol
 
 DIRECT, CYCLE = "direct", "cycle"
 
