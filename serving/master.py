@@ -19,6 +19,7 @@ from types import FrameType
 
 from serving import contract, cpu, logs, memory
 from serving.contract import STUCK_SECONDS, ReplicaConfig
+from serving.descriptors import raise_limit
 from serving.files import read_json
 from serving.record import Recorder
 from serving.workers import Worker
@@ -31,6 +32,7 @@ MEMORY_EVERY = 1.0
 RECORD_EVERY = 2.0
 BIND_SECONDS = 2.0  # workers of a killed master may hold the port for a moment
 BACKLOG = 2048
+FILES = 65536
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 30.0  # seconds; doubles per crash
 CALM_SECONDS = 60.0  # a worker that was ready for so long starts again at the first backoff
 HALTED_SECONDS = 3.0  # without a turn of the loop: this process itself was halted
@@ -50,6 +52,7 @@ def run_replica(folder: Path, lock_fd: int | None = None) -> int:
         log.error("another master already runs this replica")
         return contract.EXIT_LOCKED
     os.set_inheritable(lock, False)
+    raise_limit(FILES)  # workers inherit it, and each connection is a file
     try:
         return _run_locked(folder, read_json(folder / contract.CONFIG_FILE))
     finally:
