@@ -191,7 +191,7 @@ class Master:
             del self.due[index]
             # While another worker answers (or will say "loading"), a new one stays silent until
             # its model is loaded; alone, it answers "loading" itself.
-            late = bool(self.workers)
+            late = any(worker.accepts for worker in self.workers.values())
             fds = (self.listener.fileno(), self.life_read)
             try:
                 worker = Worker.start(self.folder, self.config, index, fds, late=late)

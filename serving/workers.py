@@ -42,8 +42,10 @@ def worker_environment(config: ReplicaConfig) -> dict[str, str]:
 class Worker:
     """A started worker process and what it reported."""
 
-    def __init__(self, index: int, process: subprocess.Popen[bytes], report_fd: int) -> None:
-        self.index = index
+    def __init__(
+        self, index: int, process: subprocess.Popen[bytes], report_fd: int, *, late: bool
+    ) -> None:
+        self.index, self.late = index, late
         self.process = process
         self.report_fd = report_fd
         self.ready_at: float | None = None  # time.monotonic()
@@ -81,7 +83,12 @@ class Worker:
             raise
         finally:
             os.close(report_write)
-        return cls(index, process, report_read)
+        return cls(index, process, report_read, late=late)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes connections: from its start, or, a late one, when it is ready."""
+        return self.ready_at is not None or not self.late
 
     def read_reports(self) -> list[dict[str, Any]]:
         """Take in what the worker reported since the last call, and return it."""
