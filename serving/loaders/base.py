@@ -62,6 +62,7 @@ class NoCode:
         self.config = config
         self.inputs, self.outputs = inputs, outputs
         self.columns = inputs.columns() if inputs else []
+        self.documents: dict[str, bytes] = {}  # Swagger, by version; see loaders.load
         self.batches = bool(config.get("batch", False))
         self.max_rows = config.get("max_batch_rows", MAX_BATCH_ROWS)
         self.table = quick.Table.of(inputs)
@@ -306,9 +307,3 @@ class NoCode:
     def v2_metadata(self) -> dict[str, Any]:
         """Return the model's metadata document of the Open Inference Protocol."""
         return v2.metadata(self.config, self.inputs, self.outputs)
-
-    def swagger(self) -> dict[str, Any]:
-        """Return the OpenAPI document of the service."""
-        from serving import swagger
-
-        return swagger.document(self.config, self.columns, self.example())

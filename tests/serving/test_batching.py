@@ -47,7 +47,8 @@ class Held:
     def v2_metadata(self) -> dict[str, Any]:
         return {}
 
-    def swagger(self) -> dict[str, Any]:
+    @property
+    def documents(self) -> dict[str, bytes]:
         return {}
 
 
