@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving import swagger
 from serving.calls import CANCELLED, DOCS_PATH, METRICS_PATH, Call
 from serving.contract import HEALTH_PATH, INVOCATIONS_PATH, REQUEST_ID_HEADER, SCORE_PATH
 from serving.errors import ServingError
@@ -40,7 +41,6 @@ class Routes:
             *(Route(path, handler) for path, handler in self.common().items()),
             Route("/version", self.version),
             *(Route(path, self.score, methods=["POST"]) for path in (SCORE_PATH, INVOCATIONS_PATH)),
-            Route("/swagger.json", self.swagger),
             Route("/v2", self.v2_server),
             Route("/v2/health/live", self.v2_live),
             Route("/v2/health/ready", self.v2_ready),
@@ -59,6 +59,7 @@ class Routes:
             HEALTH_PATH: self.health,
             DOCS_PATH: self.docs,
             METRICS_PATH: self.metrics,
+            "/swagger.json": self.swagger,
         }
 
     async def root(self, request: Request) -> Response:
@@ -101,8 +102,9 @@ class Routes:
         return Response(answer.body, answer.status, headers, media_type=answer.content_type)
 
     async def swagger(self, request: Request) -> Response:
-        """The OpenAPI document of this service."""
-        return _json(self.service.loaded().swagger())
+        """The API document of this service, in the version asked for."""
+        asked = request.query_params.get("version", swagger.DEFAULT_VERSION)
+        return Response(swagger.pick(self.service.loaded().documents, asked), media_type=JSON)
 
     async def docs(self, request: Request) -> Response:
         """A page that shows the OpenAPI document."""

@@ -26,7 +26,7 @@ class Keys:
     """The keys of auth.json, re-read when it changes; closed while it is missing or broken.
 
     Replacing a file inside a container is not one step: for MISSING_SECONDS a file that is not
-    there changes nothing.
+    there, or cannot be read, changes nothing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,6 +37,7 @@ class Keys:
         self._tokens: Tokens | None = None
         self._stamp: Stamp | None = None
         self._missing_since: float | None = None  # time.monotonic()
+        self._told = ""
         self.refresh()
 
     @property
@@ -47,22 +48,20 @@ class Keys:
     def refresh(self) -> bool:
         """Read the file again if it changed; returns whether the version in force changed."""
         found = stamp(self.path)
-        if found is None and self._is_bearable():
-            return False
-        if found is not None:
+        if found is not None and found == self._stamp:
             self._missing_since = None
-        if found == self._stamp:
             return False
         before = self.version
         try:
             self._apply(read_json(self.path))
-        except FileNotFoundError as error:
-            if found is not None:
-                return False  # gone since it was looked at: the next look decides
+        except OSError as error:  # gone or out of reach: the next look reads it again
+            if not self._is_bearable():
+                self._close(error)
+            self._stamp = None
+            return self.version != before
+        except (ValueError, KeyError, TypeError) as error:
             self._close(error)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self._close(error)
-        self._stamp = found
+        self._missing_since, self._stamp = None, found
         return self.version != before
 
     def _apply(self, document: AuthDocument) -> None:
@@ -70,9 +69,12 @@ class Keys:
         self._tokens = None if settings is None else Tokens(settings)
         self._enabled, self._hashes = document["enabled"] is not False, hashes
         self.version = int(document["version"])
+        self._told = ""
 
     def _close(self, error: Exception) -> None:
-        log.error("no key is accepted until auth.json is whole: %s", error)
+        if str(error) != self._told:  # once, however often it is looked at
+            log.error("no key is accepted until auth.json is whole: %s", error)
+        self._told = str(error)
         self.version, self._enabled, self._hashes, self._tokens = 0, True, [], None
 
     def _is_bearable(self) -> bool:

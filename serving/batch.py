@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from serving import logs
-from serving.contract import MAX_QUEUE, ReplicaConfig
+from serving.contract import MAX_QUEUE, STUCK_SECONDS, ReplicaConfig
 from serving.errors import ServingError
 from serving.scoring import Answer, Outcome, ScoreRequest, Servable
 
@@ -28,7 +28,6 @@ log = logging.getLogger("serving.batch")
 
 T = TypeVar("T")
 
-STUCK_SECONDS = 10.0  # beyond the scoring timeout, before a worker with a hanging call is replaced
 WAITING, READY, RUNNING, OVER = range(4)  # where a job is
 
 
@@ -44,10 +43,14 @@ class Job:
     __slots__ = ("deadline", "done", "place", "work")
 
     def __init__(self, work: ScoreRequest | Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self.work = work
+        self.work: ScoreRequest | Callable[[], Any] | None = work  # None once it is over
         self.done: Callable[[Any], None] | None = done
         self.place = WAITING
         self.deadline = 0.0  # loop.time()
+
+    def end(self) -> None:
+        """Let go of the request: a line may still hold this job behind a slow one."""
+        self.place, self.work = OVER, None
 
     def settle(self, outcome: object) -> None:
         """Tell who asked, unless somebody already did or nobody listens any more."""
@@ -157,7 +160,7 @@ class Batcher:
         if self.servable is not None and self._held < self._slots:
             self._admit(job)
         elif len(self._queue.jobs) >= self._max_queue:
-            job.place = OVER
+            job.end()
             job.settle(self._refusal())
         else:
             self._queue.add(job, self.loop)
@@ -178,7 +181,9 @@ class Batcher:
             self._admit(waiting.popleft())
 
     def _leave(self, job: Job) -> None:
-        place, job.place = job.place, RUNNING if job.place == RUNNING else OVER
+        place = job.place
+        if place != RUNNING:
+            job.end()
         if place == WAITING:
             self._queue.jobs.remove(job)
         elif place == READY:
@@ -195,7 +200,7 @@ class Batcher:
         return ServingError(503, text, {"retry-after": "1"})
 
     def _give_up_waiting(self, job: Job) -> None:
-        job.place = OVER
+        job.end()
         job.settle(self._refusal())
 
     def _time_out(self, job: Job) -> None:
@@ -227,7 +232,7 @@ class Batcher:
             requests: list[Any] = [job.work for job in jobs]
             assert self.servable is not None
             self._work_queue.put(partial(_scored, self.servable, requests))
-        else:
+        elif work is not None:
             self._work_queue.put(partial(_called, work))
 
     def _take(self) -> list[Job]:
@@ -242,7 +247,7 @@ class Batcher:
     def _finished(self, outcomes: Sequence[object]) -> None:
         jobs, self._running = self._running, []
         for job in jobs:
-            job.place = OVER
+            job.end()
         self._busy = False
         self._held -= len(jobs)
         self._admit_waiting()
@@ -254,11 +259,11 @@ class Batcher:
     def _work(self) -> None:
         assert self._loop is not None
         while True:
-            work = self._work_queue.get()
-            outcomes = work()
+            outcomes = self._work_queue.get()()
             if outcomes is not None:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
                     self._loop.call_soon_threadsafe(self._finished, outcomes)
+            del outcomes  # or they would stay until the next are here
 
     def _call(
         self, context: contextvars.Context, function: Callable[[], Any], future: asyncio.Future[Any]

@@ -49,6 +49,7 @@ MAX_BODY_BYTES = 100 * 1024 * 1024  # the AKS router's limit
 
 MAX_QUEUE = 1000  # requests waiting per worker
 MAX_BATCH_ROWS = 1024
+STUCK_SECONDS = 10.0  # beyond the scoring timeout, before a worker with a hanging call is replaced
 
 Phase = Literal["starting", "ready", "exited"]
 Loader = Literal["fast", "plain", "script"]

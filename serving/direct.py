@@ -8,7 +8,7 @@ from functools import partial
 from serving.calls import CANCELLED, Call
 from serving.contract import INVOCATIONS_PATH, REQUEST_ID_HEADER, SCORE_PATH, V2_PREFIX
 from serving.errors import ServingError
-from serving.lane import Exchange, header_lines
+from serving.exchange import Exchange, header_lines
 from serving.scoring import INVOCATIONS, SCORE, V2, Answer, Outcome, ScoreRequest
 from serving.service import Service
 

@@ -8,100 +8,42 @@ upgrades, headers given twice, and clients that do not read their answers.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
+import json
 import logging
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
+import httptools
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.exchange import DirectHandler, Exchange
 
 log = logging.getLogger("serving.lane")
 
 DIRECT_BYTES = 1024 * 1024  # largest body of the direct lane
-LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down
+MAX_HEAD = 32 * 1024  # bytes of request line and headers, then 431
+HEAD_SECONDS = 15.0  # from connecting, or from a request's first byte, to the end of its headers
+LINGER = 0.5  # seconds an idle connection may still send a request while the server shuts down,
+# and a refused one whatever it likes
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 # What of uvicorn's protocol this module builds on. A model may bring its own version of uvicorn.
 ATTRIBUTES = {"transport", "parser", "flow", "cycle", "pipeline", "headers", "loop"}
 ATTRIBUTES |= {"expect_100_continue", "server_state"}
 METHODS = {"on_message_begin", "on_headers_complete", "on_response_complete", "shutdown"}
+METHODS |= {"connection_made", "data_received", "send_400_response"}
 METHODS |= {"_unset_keepalive_if_required", "timeout_keep_alive_handler"}
 
 
-def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return headers as they go on the wire; raises ValueError for what no header may hold."""
-    lines = []
-    for name, value in headers:
-        encoded, text = name.encode("latin-1"), value.encode("latin-1")
-        if httptools_impl.HEADER_RE.search(encoded) or httptools_impl.HEADER_VALUE_RE.search(text):
-            raise ValueError(f"{name!r} is no header, or its value is none")
-        lines.append(b"%b: %b\r\n" % (encoded, text))
-    return b"".join(lines)
-
-
-class _NoEvent:
-    """Where uvicorn wakes the reader of a body; here nobody reads."""
-
-    def set(self) -> None:
-        """Do nothing."""
-
-
-class Exchange:
-    """One request of the direct lane and its answer; to uvicorn it looks like one of its cycles."""
-
-    __slots__ = (
-        *("body", "disconnected", "fields", "headers", "keep_alive", "lane", "method"),
-        *("on_disconnect", "response_complete", "target"),
-    )
-    message_event = _NoEvent()
-
-    def __init__(
-        self, lane: Lane, method: bytes, target: bytes, fields: dict[bytes, bytes]
-    ) -> None:
-        self.lane, self.method, self.target = lane, method, target
-        self.headers: list[tuple[bytes, bytes]] = lane.headers  # as they came, lower-case names
-        self.fields = fields  # the same by name: each came once
-        self.body: Any = b""  # whole, once the handler has it
-        self.keep_alive = True
-        self.disconnected = self.response_complete = False
-        self.on_disconnect: Callable[[], None] | None = None  # the handler may set it
-
-    def respond(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send the whole answer; call it once, from the event loop.
-
-        Args:
-            headers: complete lines, see `header_lines`; Date and Content-Length are added.
-        """
-        self.response_complete = True
-        self.on_disconnect = None
-        transport = self.lane.transport
-        if self.disconnected or transport.is_closing():
-            return
-        keep_alive = self.keep_alive
-        transport.write(
-            b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
-            % (
-                httptools_impl.STATUS_LINE[status],
-                self.lane.date_line(),
-                headers,
-                len(body),
-                b"" if keep_alive else b"connection: close\r\n",
-                body,
-            )
-        )
-        if not keep_alive:
-            transport.close()
-        self.lane.on_response_complete()
-
-
-class DirectHandler(Protocol):
-    """Who answers the direct lane."""
-
-    def takes(self, method: bytes, target: bytes, length: int) -> bool:
-        """Whether to handle a request with this target (path and query) and length of body."""
-
-    def handle(self, exchange: Exchange) -> None:
-        """Answer by `exchange.respond`, now or later. Must not raise."""
+def _parser(lane: Lane) -> Any:
+    """Return a parser that is set as uvicorn sets its own."""
+    parser = httptools.HttpRequestParser(lane)
+    with contextlib.suppress(AttributeError):  # before httptools 0.6.3
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class Lane(HttpToolsProtocol):
@@ -111,21 +53,129 @@ class Lane(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._handler = handler
         self._incoming: Exchange | None = None  # its body is being read
-        self._in_message = False
+        self._in_message = self._in_head = self._body_only = False
+        self._upgrade_framing = b""  # headers that say how long the body is, until it begins
+        self._head_bytes = 0  # that came since the head under way began: never too few
+        self._head_at = 0.0  # loop.time()
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal: tuple[int, str] | None = None
         self._draining = False
         self._answered_at = 0.0  # loop.time()
         self._date_of: object = None
         self._date_line = b""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection; its first request must come soon."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, within the limits of a head."""
+        if self._refusal is not None:
+            return
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
+        try:
+            self._feed(data)
+            if self._in_head and self._head_bytes > MAX_HEAD:
+                self._too_large()
+        except httptools.HttpParserError:
+            self._break()
+            return
+        if self._in_head and self._head_timer is None:  # seldom: most heads come in one piece
+            self._await_head()
+
+    def _break(self) -> None:
+        if self._refusal is not None:
+            self._refuse(*self._refusal)
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _feed(self, data: bytes) -> None:
+        """Parse. An upgrade is not offered here, so the request goes on as if it had not asked.
+
+        Java's HTTP client asks for h2c with its first request, and sends a body with it.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                data = data[stop.args[0] :]
+            self.parser = _parser(self)
+            framing, self._upgrade_framing = self._upgrade_framing, b""
+            if framing:  # another parser reads its body, by the same headers
+                self._body_only = True
+                self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+
+    def _too_large(self) -> None:
+        self._refusal = (431, f"The headers are larger than {MAX_HEAD} bytes.")
+        raise httptools.HttpParserError(self._refusal[1])
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer to something that never became a request, and close.
+
+        What still comes is thrown away for a moment: closing on it would take the answer along.
+        """
+        self._refusal = (status, message)
+        body = json.dumps({"message": message}).encode("ascii")
+        head = (
+            b"%bcontent-type: application/json\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n"
+        )
+        line = httptools_impl.STATUS_LINE[status]
+        self.transport.write(head % (line, self.date_line(), len(body)) + body)
+        if self._is_answering() or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.loop.call_later(LINGER, self.transport.close)
+
+    def _is_answering(self) -> bool:
+        return not (self.cycle is None or self.cycle.response_complete)
+
+    def _await_head(self) -> None:
+        self._head_at = self.loop.time()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._look_at_head)
+
+    def _look_at_head(self) -> None:
+        """End a connection whose request does not get on; one that waits for an answer may."""
+        self._head_timer = None
+        if self.transport.is_closing() or self._refusal is not None:
+            return
+        answering = self._is_answering()
+        left = max(self._head_at, self._answered_at) + HEAD_SECONDS - self.loop.time()
+        if answering or left > 0:
+            again = HEAD_SECONDS if answering else left
+            self._head_timer = self.loop.call_later(again, self._look_at_head)
+        elif self._in_head:
+            self._refuse(408, "The request came too slowly.")
+        else:
+            self.transport.close()
+
+    def _head_is_here(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._head_bytes > MAX_HEAD:  # perhaps with a body: now count
+            lines = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + lines > MAX_HEAD:
+                self._too_large()
+        self._head_bytes = 0
+
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope is made only for those that go to it."""
-        self._in_message = True
+        if self._body_only:
+            return
+        self._in_message = self._in_head = True
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """Choose the way of a request whose headers are known."""
+        if self._body_only:
+            return
+        self._head_is_here()
         exchange = self._direct()
         if exchange is not None:
             self._incoming = self.cycle = exchange  # type: ignore[assignment]
@@ -137,12 +187,20 @@ class Lane(HttpToolsProtocol):
         super().on_headers_complete()
         if self._draining:
             self.cycle.keep_alive = False
+        if self.parser.should_upgrade():
+            framing = [b"%b: %b\r\n" % pair for pair in headers if pair[0] in FRAMING]
+            self._upgrade_framing = b"".join(framing)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header, or leave the trailers of a body alone."""
+        if not self._body_only:
+            super().on_header(name, value)
 
     def _direct(self) -> Exchange | None:
         """Return the exchange of a request for the direct lane, or None."""
-        parser, cycle = self.parser, self.cycle
+        parser = self.parser
         method = parser.get_method()
-        if method != b"POST" or not (cycle is None or cycle.response_complete):
+        if method != b"POST" or self._is_answering():
             return None
         fields = dict(self.headers)
         length = fields.get(b"content-length", b"")
@@ -175,7 +233,9 @@ class Lane(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand over a request that is whole."""
-        self._in_message = False
+        if self._upgrade_framing:
+            return  # its body is behind the place where the parser stops
+        self._in_message = self._body_only = False
         exchange, self._incoming = self._incoming, None
         if exchange is None:
             super().on_message_complete()
@@ -192,12 +252,12 @@ class Lane(HttpToolsProtocol):
 
         uvicorn makes and cancels a timer for each request; here one timer looks now and then.
         """
+        self._answered_at = self.loop.time()
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_in(self.timeout_keep_alive)
 
@@ -221,9 +281,10 @@ class Lane(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever answers know that nobody listens any more."""
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        for timer in (self.timeout_keep_alive_task, self._head_timer):
+            if timer is not None:
+                timer.cancel()
+        self.timeout_keep_alive_task = self._head_timer = None
         super().connection_lost(exc)
         cycle: Any = self.cycle
         if isinstance(cycle, Exchange) and cycle.on_disconnect is not None:
@@ -242,8 +303,7 @@ class Lane(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _is_idle(self) -> bool:
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and not self._in_message
+        return not self._is_answering() and not self._in_message
 
     def _close_if_idle(self) -> None:
         if self._is_idle() and not self.transport.is_closing():
@@ -264,11 +324,21 @@ def is_usable() -> bool:
     return names >= ATTRIBUTES and all(hasattr(HttpToolsProtocol, name) for name in METHODS)
 
 
+class _Nobody:
+    """A handler that leaves everything to the application."""
+
+    def takes(self, method: bytes, target: bytes, length: int) -> bool:
+        """Take nothing."""
+        return False
+
+    def handle(self, exchange: Exchange) -> None:
+        """Is never asked."""
+        raise NotImplementedError
+
+
 def protocol(handler: DirectHandler | None) -> Any:
-    """Return what uvicorn.Config takes as `http`; without a handler, uvicorn's own protocol."""
-    if handler is None:
-        return HttpToolsProtocol
+    """Return what uvicorn.Config takes as `http`; without a handler, all goes uvicorn's way."""
     if not is_usable():
-        log.warning("the model brings a uvicorn that the direct lane does not know: not used")
+        log.warning("the model brings a uvicorn that this server does not know: without its limits")
         return HttpToolsProtocol
-    return functools.partial(Lane, handler=handler)
+    return functools.partial(Lane, handler=handler or _Nobody())

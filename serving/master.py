@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 from serving import contract, cpu, logs, memory
-from serving.contract import ReplicaConfig
+from serving.contract import STUCK_SECONDS, ReplicaConfig
+from serving.descriptors import raise_limit
 from serving.files import read_json
 from serving.record import Recorder
 from serving.workers import Worker
@@ -31,8 +32,10 @@ MEMORY_EVERY = 1.0
 RECORD_EVERY = 2.0
 BIND_SECONDS = 2.0  # workers of a killed master may hold the port for a moment
 BACKLOG = 2048
+FILES = 65536
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 30.0  # seconds; doubles per crash
 CALM_SECONDS = 60.0  # a worker that was ready for so long starts again at the first backoff
+HALTED_SECONDS = 3.0  # without a turn of the loop: this process itself was halted
 DRAIN_SLACK = 5.0  # seconds beyond the scoring timeout before a draining worker is killed
 
 
@@ -49,6 +52,7 @@ def run_replica(folder: Path, lock_fd: int | None = None) -> int:
         log.error("another master already runs this replica")
         return contract.EXIT_LOCKED
     os.set_inheritable(lock, False)
+    raise_limit(FILES)  # workers inherit it, and each connection is a file
     try:
         return _run_locked(folder, read_json(folder / contract.CONFIG_FILE))
     finally:
@@ -117,6 +121,7 @@ class Master:
         self.stop_deadline: float | None = None  # set: stopping
         self.verdict: int | None = None  # set: the exit code, once every worker has ended
         self.memory_at = self.record_at = 0.0
+        self.turn_at = time.monotonic()
         self.life_read, self.life_write = os.pipe()
         self.selector = selectors.DefaultSelector()
         self.rotates = os.environ.get("SLIPWAY_LOG") != "stdout"
@@ -131,6 +136,7 @@ class Master:
                 self._start_due()
                 self._wait(wake)
                 self._reap()
+                self._look_for_silence()
                 self._look_at_memory()
                 self._look_for_stop()
                 self._record()
@@ -185,11 +191,27 @@ class Master:
             del self.due[index]
             # While another worker answers (or will say "loading"), a new one stays silent until
             # its model is loaded; alone, it answers "loading" itself.
-            late = bool(self.workers)
+            late = any(worker.accepts for worker in self.workers.values())
             fds = (self.listener.fileno(), self.life_read)
-            worker = Worker.start(self.folder, self.config, index, fds, late=late)
+            try:
+                worker = Worker.start(self.folder, self.config, index, fds, late=late)
+            except OSError as error:  # no process or no descriptor left: there may be one again
+                self._start_again(index, error)
+                continue
             self.workers[index] = worker
             self.selector.register(worker.report_fd, selectors.EVENT_READ, worker)
+
+    def _start_again(self, index: int, error: OSError) -> None:
+        delay = self._put_back(index, self.backoff.get(index, FIRST_BACKOFF))
+        message = f"worker {index} could not be started: {error.strerror or error}"
+        self.recorder.record["message"] = message
+        log.error("%s; tried again in %.1f s", message, delay)
+
+    def _put_back(self, index: int, delay: float) -> float:
+        """Start worker `index` in `delay` seconds, which it returns, and later after the next."""
+        self.backoff[index] = min(LAST_BACKOFF, delay * 2)
+        self.due[index] = time.monotonic() + delay
+        return delay
 
     def _wait(self, wake: socket.socket) -> None:
         loading = any(worker.ready_at is None for worker in self.workers.values())
@@ -242,11 +264,28 @@ class Master:
     def _restart_later(self, worker: Worker) -> None:
         now = time.monotonic()
         calm = worker.ready_at is not None and now - worker.ready_at > CALM_SECONDS
-        delay = FIRST_BACKOFF if calm else self.backoff.get(worker.index, FIRST_BACKOFF)
-        self.backoff[worker.index] = min(LAST_BACKOFF, delay * 2)
-        self.due[worker.index] = now + delay
+        before = FIRST_BACKOFF if calm else self.backoff.get(worker.index, FIRST_BACKOFF)
+        delay = self._put_back(worker.index, before)
         self.recorder.record["restarts"] += 1
         log.error("worker %d: %s; restarted in %.1f s", worker.index, worker.obituary(), delay)
+
+    def _look_for_silence(self) -> None:
+        """Kill a ready worker that has reported nothing for longer than any call may take.
+
+        Its own watch over its calls (`batch`) cannot run where a call never lets go of Python's
+        lock: a regular expression that backtracks, a C extension.
+        """
+        now, before = time.monotonic(), self.turn_at
+        self.turn_at = now
+        if self.stop_deadline is not None:
+            return  # a draining worker has its own deadline
+        patience = self.config["scoring_timeout_ms"] / 1000 + STUCK_SECONDS
+        for worker in self.workers.values():
+            if now - before > HALTED_SECONDS:  # then perhaps the workers were as well
+                worker.heard_at = now
+            if worker.ready_at is not None and now - worker.heard_at > patience:
+                worker.failure = f"a call held the interpreter: no sign of life for {patience:g} s"
+                worker.kill()
 
     # --- memory and record --------------------------------------------------------------------
 

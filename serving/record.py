@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import psutil
 
 from serving.contract import RECORD_FILE, ReplicaConfig, RuntimeRecord
 from serving.files import write_json
+
+log = logging.getLogger("serving.record")
 
 
 class Recorder:
@@ -30,12 +33,24 @@ class Recorder:
             "memory_mb": None,
         }
         self._written: RuntimeRecord | None = None
+        self._fails = False
 
     def write(self) -> None:
-        """Write the record if it differs from the file's."""
-        if self.record != self._written:
+        """Write the record if it differs from the file's.
+
+        A disk that takes nothing ends no replica: the next call tries again.
+        """
+        if self.record == self._written:
+            return
+        try:
             write_json(self.path, self.record)
-            self._written = self.record.copy()
+        except OSError:
+            if not self._fails:  # once, not at every tick
+                log.exception("%s cannot be written", self.path.name)
+            self._fails = True
+            return
+        self._fails = False
+        self._written = self.record.copy()
 
     def exited(self, code: int, message: str) -> None:
         """Write the last record of this master."""

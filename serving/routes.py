@@ -22,6 +22,7 @@ class RouteTable:
         self.services: dict[str, Route] = {}
         self._stamp: Stamp | None = None
         self._noted = -1
+        self._told = ""
 
     def load(self) -> bool:
         """Take routes.json if it changed; a broken or missing file changes nothing.
@@ -30,15 +31,23 @@ class RouteTable:
         """
         found = stamp(self.path)
         if found is not None and found != self._stamp:
-            self._stamp = found
             try:
                 document = checked(read_json(self.path))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                log.error("routes.json is broken, the last routes stay: %s", error)  # noqa: TRY400
+            except OSError as error:  # the next look reads it again
+                self._tell(f"routes.json cannot be read, the last routes stay: {error}")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._stamp = found
+                self._tell(f"routes.json is broken, the last routes stay: {error}")
             else:
+                self._stamp, self._told = found, ""
                 self.services, self.version = document["services"], document["version"]
                 return True
         return False
+
+    def _tell(self, message: str) -> None:
+        if message != self._told:  # once, however often it is looked at
+            log.error(message)
+        self._told = message
 
     def note(self) -> None:
         """Write gateway.json, once per version in force; raises OSError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Union
 
 from serving.errors import ServingError
@@ -38,6 +38,10 @@ class Servable(Protocol):
     def batches(self) -> bool:
         """Whether it may be given several requests at once."""
 
+    @property
+    def documents(self) -> Mapping[str, bytes]:
+        """The API document of the service by Swagger version, made when the model was loaded."""
+
     def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Return one outcome per request, in their order; raises nothing that a model raises.
 
@@ -47,6 +51,3 @@ class Servable(Protocol):
 
     def v2_metadata(self) -> dict[str, Any]:
         """Return the model's metadata document of the Open Inference Protocol."""
-
-    def swagger(self) -> dict[str, Any]:
-        """Return the OpenAPI document of the service."""

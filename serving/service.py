@@ -53,12 +53,17 @@ class Service:
         self.load_seconds = time.perf_counter() - started
 
     def close(self) -> None:
-        """Write what is still to be written: counters, log lines and traces."""
-        self.metrics.save()
+        """Write what is still to be written: counters, log lines, traces; as far as it can."""
+        steps = [self.metrics.save]
         if self.access_log is not None:
-            self.access_log.flush()
+            steps.append(self.access_log.flush)
         if self.tracer is not None:
-            self.tracer.close()
+            steps.append(self.tracer.close)
+        for step in steps:
+            try:
+                step()
+            except OSError:  # a full disk: what comes after it may still go
+                log.exception("not everything could be written at the end")
 
     def _note_batch(self, size: int) -> None:
         self.metrics.batches.note(size)

@@ -36,6 +36,7 @@ log = logging.getLogger("serving.worker")
 PR_SET_PDEATHSIG = 1
 KEYS_EVERY = 0.3  # seconds; a changed key must be in force within one
 METRICS_EVERY = 1.0
+ALIVE_EVERY = 1.0  # the master replaces a worker that it hears nothing of
 KEEP_ALIVE = 75  # seconds; longer than the gateway keeps its own idle connections
 WHILE_LOADING = (
     50_000,
@@ -114,6 +115,7 @@ class Reporter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        os.set_blocking(descriptor, False)  # a master that was halted must not halt its workers
 
     def send(self, **report: Any) -> None:
         """Send one report; a master that is gone is no error, this process follows it."""
@@ -133,8 +135,10 @@ async def _serve(
     def on_stuck(message: str) -> None:
         log.error("%s; this worker is replaced", message)
         reporter.send(failure=message)
-        service.close()
-        _leave(1)
+        try:
+            service.close()
+        finally:
+            _leave(1)
 
     service = Service(folder, config, index, on_stuck)
     server = edge.server(_settings(service, config), config)
@@ -190,8 +194,11 @@ async def _load(service: Service, reporter: Reporter, server: uvicorn.Server) ->
 
 async def _upkeep(service: Service, reporter: Reporter) -> None:
     loop = asyncio.get_running_loop()
-    saved = loop.time()
+    saved = told = loop.time()
     while True:
+        if loop.time() - told > ALIVE_EVERY:
+            told = loop.time()
+            reporter.send(alive=True)
         if service.keys.refresh():
             reporter.send(auth_version=service.keys.version)
         if loop.time() - saved > METRICS_EVERY:

@@ -42,11 +42,14 @@ def worker_environment(config: ReplicaConfig) -> dict[str, str]:
 class Worker:
     """A started worker process and what it reported."""
 
-    def __init__(self, index: int, process: subprocess.Popen[bytes], report_fd: int) -> None:
-        self.index = index
+    def __init__(
+        self, index: int, process: subprocess.Popen[bytes], report_fd: int, *, late: bool
+    ) -> None:
+        self.index, self.late = index, late
         self.process = process
         self.report_fd = report_fd
         self.ready_at: float | None = None  # time.monotonic()
+        self.heard_at = time.monotonic()
         self.load_seconds: float | None = None
         self.auth_version = 0
         self.failure = ""  # one plain sentence, of the worker or of the master that killed it
@@ -80,7 +83,12 @@ class Worker:
             raise
         finally:
             os.close(report_write)
-        return cls(index, process, report_read)
+        return cls(index, process, report_read, late=late)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes connections: from its start, or, a late one, when it is ready."""
+        return self.ready_at is not None or not self.late
 
     def read_reports(self) -> list[dict[str, Any]]:
         """Take in what the worker reported since the last call, and return it."""
@@ -89,6 +97,8 @@ class Worker:
                 self._tail += block
         *lines, self._tail = self._tail.split(b"\n")
         reports: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        if reports:
+            self.heard_at = time.monotonic()
         for report in reports:
             if "load_seconds" in report:
                 self.ready_at = time.monotonic()

@@ -18,6 +18,7 @@ from serving.gateway.answers import STATUS_LINES, GatewayError, bad_request, una
 from serving.gateway.exchange import Exchange
 from serving.gateway.limits import (
     BODY_RATE,
+    GOODBYE,
     IDLE_CLIENT,
     LINGER,
     MAX_FRAMING,
@@ -358,8 +359,15 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
     def stop(self) -> None:
-        """The gateway ends: an idle connection closes, another after its answer."""
+        """The gateway ends: an idle connection closes, another after its answer.
+
+        An idle one stays open for a moment: its client may be sending its next request.
+        """
         self.stays = False
+        if self.is_idle and not self._lingers:
+            asyncio.get_running_loop().call_later(GOODBYE, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
         if self.is_idle and not self._lingers:
             self.transport.close()
 

@@ -19,6 +19,7 @@ WRITE_TIMEOUT = 60.0  # seconds a client may take no byte of its answer
 IDLE_CLIENT = 75.0  # seconds an idle connection of a client is kept
 IDLE_BACKEND = 30.0  # seconds; shorter than a runtime keeps an idle connection
 LINGER = 30.0  # seconds a refused upload is read and thrown away, so that its client sees why
+GOODBYE = 0.5  # seconds an idle connection may still send a request while the gateway ends
 DOWN = 1.0  # seconds in which a backend that refused a connection is asked last
 DRAIN = 60.0  # seconds for requests under way at SIGTERM
 TICK = 0.1  # seconds between looks at the routes and the clock

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import importlib
 import logging
-import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from serving import contract, logs
 from serving.contract import MAX_REQUEST_ID
+from serving.descriptors import raise_limit
 from serving.gateway.answers import Clock, new_request_id
 from serving.gateway.client import Client, health_document
 from serving.gateway.limits import DRAIN, FILES_OF_OUR_OWN, TICK, Limits
@@ -102,16 +102,9 @@ class Gateway:
 
 def connections_allowed(wanted: int) -> int:
     """Raise the limit on open files as far as we may; return how many clients it allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = 2 * wanted + FILES_OF_OUR_OWN  # a client may need a backend connection of its own
-    if soft != resource.RLIM_INFINITY and soft < files:
-        soft = files if hard == resource.RLIM_INFINITY else min(hard, files)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, (soft - FILES_OF_OUR_OWN) // 2))
+    # A client may need a backend connection of its own.
+    files = raise_limit(2 * wanted + FILES_OF_OUR_OWN)
+    return wanted if files is None else max(1, min(wanted, (files - FILES_OF_OUR_OWN) // 2))
 
 
 def run_gateway(

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serving.contract import ReplicaConfig
+    from serving.loaders.base import NoCode
     from serving.scoring import Servable
 
 
@@ -23,7 +24,14 @@ def load(config: ReplicaConfig, folder: Path) -> Servable:
     if config["loader"] == "fast":
         from serving.loaders.fast import Fast
 
-        return Fast.load(config)
+        return _described(Fast.load(config))
     from serving.loaders.plain import Plain
 
-    return Plain.load(config)
+    return _described(Plain.load(config))
+
+
+def _described(model: NoCode) -> NoCode:
+    from serving import swagger
+
+    model.documents = swagger.documents(model.config, model.columns, model.example())
+    return model

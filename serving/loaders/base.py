@@ -10,7 +10,7 @@ from serving.contract import MAX_BATCH_ROWS, ReplicaConfig
 from serving.errors import ServingError, bad_input
 from serving.explain import explain
 from serving.loaders import encode, quick, v2
-from serving.loaders.faults import unusable
+from serving.loaders.faults import INPUT_ERRORS, unusable
 from serving.loaders.merge import layout, merged, parted, rows
 from serving.loaders.signature import Signature
 from serving.logs import request_id
@@ -62,6 +62,7 @@ class NoCode:
         self.config = config
         self.inputs, self.outputs = inputs, outputs
         self.columns = inputs.columns() if inputs else []
+        self.documents: dict[str, bytes] = {}  # Swagger, by version; see loaders.load
         self.batches = bool(config.get("batch", False))
         self.max_rows = config.get("max_batch_rows", MAX_BATCH_ROWS)
         self.table = quick.Table.of(inputs)
@@ -101,28 +102,35 @@ class NoCode:
 
     def answer(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Return one outcome per request, in their order."""
-        if len(requests) == 1:
-            try:
-                return self._score([self.task(requests[0])])
-            except ServingError as error:
-                return [error]
         outcomes: list[Outcome | None] = [None] * len(requests)
         groups: dict[Hashable, list[tuple[int, Task]]] = {}
         for place, request in enumerate(requests):
             try:
                 task = self.task(request)
-            except ServingError as error:
-                outcomes[place] = error
-            else:
-                together = self.batches and task.layout is not None
+                together = self.batches and len(requests) > 1 and task.layout is not None
                 key = (task.layout, repr(task.params)) if together else place
                 groups.setdefault(key, []).append((place, task))
+            except Exception as error:
+                outcomes[place] = self._unread(error, request)
         for group in groups.values():
             for part in self._bounded(group):
                 found = self._score([task for _, task in part])
                 for (place, _), outcome in zip(part, found):  # noqa: B905  # Python 3.9
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _unread(self, error: Exception, request: ScoreRequest) -> ServingError:
+        """Return the answer to one request that could not be parsed; its neighbours go on.
+
+        The model did not run yet, so that what speaks of a value speaks of one in the request.
+        """
+        if isinstance(error, ServingError):
+            return error
+        request_id.set(request.request_id)
+        if not isinstance(error, (*INPUT_ERRORS, RecursionError)):
+            return self._failure(error)
+        log.warning("a request could not be read", exc_info=error)
+        return bad_input(f"The input cannot be read: {short(error)}")
 
     def _bounded(self, group: list[tuple[int, Task]]) -> list[list[tuple[int, Task]]]:
         """Return a group in parts of at most `max_batch_rows` rows, or of one request."""
@@ -208,11 +216,9 @@ class NoCode:
             if len(tasks) == 1:
                 return [self._alone(tasks[0])]
             outcomes = self._together(tasks)
-        except ServingError as error:
-            return [error]
         except Exception as error:
             if len(tasks) == 1:
-                return [self._failure(error)]
+                return [error if isinstance(error, ServingError) else self._failure(error)]
             log.debug("scored one by one: %s", error)
             outcomes = None
         if outcomes is None:
@@ -301,9 +307,3 @@ class NoCode:
     def v2_metadata(self) -> dict[str, Any]:
         """Return the model's metadata document of the Open Inference Protocol."""
         return v2.metadata(self.config, self.inputs, self.outputs)
-
-    def swagger(self) -> dict[str, Any]:
-        """Return the OpenAPI document of the service."""
-        from serving import swagger
-
-        return swagger.document(self.config, self.columns, self.example())

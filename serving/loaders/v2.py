@@ -33,6 +33,7 @@ DATATYPES = {
     "BYTES": "object",
 }
 NAMES = {name: datatype for datatype, name in DATATYPES.items()}
+MAX_SIDES = 32  # of a shape: what every NumPy holds
 UNNAMED_INPUT, UNNAMED_OUTPUT = "input-0", "output-0"
 
 
@@ -99,9 +100,11 @@ def _tensor(entry: Any, place: int) -> Tensor:
     label = f"Input {name[:100]!r}"
     if not isinstance(shape, list) or not shape or not all(map(_is_side, shape)):
         raise bad_input(f"{label}: 'shape' must be a list of whole numbers, such as [1, 10].")
+    if len(shape) > MAX_SIDES:
+        raise bad_input(f"{label}: 'shape' must not have more than {MAX_SIDES} sides.")
     if 0 in shape:
         raise bad_input(f"{label} holds no values: its shape is {shape}.")
-    if datatype not in DATATYPES:
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise bad_input(f"{label}: 'datatype' must be one of {', '.join(DATATYPES)}.")
     if not isinstance(entry.get("data"), list):
         raise bad_input(f"{label}: 'data' must be a list; binary data is not read here.")

@@ -20,9 +20,8 @@ from serving.errors import ServingError
 from serving.limits import read_body
 from serving.logs import request_id
 from serving.script import headers as names
-from serving.script import swagger
 from serving.script.request import AMLRequest
-from serving.script.response import JSON, Result
+from serving.script.response import Result
 from serving.script.script import RAW, Scored, Script
 from serving.script.stream import Stream
 from serving.service import Service
@@ -41,7 +40,6 @@ class ScriptRoutes:
         """Return the routes with the contract's headers around them."""
         routes = [Route(path, handler) for path, handler in self.common.items()]
         routes.append(Route(SCORE_PATH, self.score, methods=["GET", "POST", "OPTIONS"]))
-        routes.append(Route("/swagger.json", self.swagger))
         return Contract(Router(routes, redirect_slashes=False))
 
     async def score(self, request: Request) -> Response:
@@ -93,12 +91,6 @@ class ScriptRoutes:
             raise ServingError(500, f"Scoring timeout after {limit} ms", failed) from error
         assert scored is not None
         return scored
-
-    async def swagger(self, request: Request) -> Response:
-        """The API document in the version asked for."""
-        script = self._script()
-        asked = request.query_params.get("version", swagger.DEFAULT_VERSION)
-        return Response(swagger.pick(script.documents, asked), media_type=JSON)
 
 
 def _answer(script: Script, asked: AMLRequest, stream: Stream) -> Scored | None:

@@ -16,8 +16,8 @@ from typing import Any
 from serving.errors import ServingError, bad_input
 from serving.script.errors import ScriptError
 from serving.script.signature import HEADERS, Signature
+from serving.swagger import VERSIONS
 
-VERSIONS = ("2", "3", "3.1")  # of Swagger, as the route's argument names them
 NOT_JSON = "Expects Content-Type to be application/json"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import logging
 import os
 import sys
@@ -89,11 +88,6 @@ class Script:
     def v2_metadata(self) -> dict[str, Any]:
         """Return the name alone: a script says nothing of tensors."""
         return {"name": os.environ.get("SERVICE_NAME", ""), "inputs": [], "outputs": []}
-
-    def swagger(self) -> dict[str, Any]:
-        """Return the OpenAPI 3 document."""
-        found: dict[str, Any] = json.loads(swagger.pick(self.documents, "3"))
-        return found
 
     def failure(self, error: BaseException) -> ServingError:
         """Return the 500 for an exception of the script, which goes into the log."""

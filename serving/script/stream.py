@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
+from serving.errors import ServingError
 from serving.script.response import Result, piece
 
 MAX_BUFFERED = 4 * 1024 * 1024  # bytes that wait for a slow client, before the script waits
+
+STALLED_SECONDS = 10.0  # in which a client takes nothing, before its stream is given up
+log = logging.getLogger("serving.script")
 
 
 class Head(NamedTuple):
@@ -64,7 +69,11 @@ class Stream:
 
     def _put(self, data: bytes) -> bool:
         with self._room:
-            self._room.wait_for(lambda: self._abandoned or self._buffered < MAX_BUFFERED)
+            while not self._abandoned and self._buffered >= MAX_BUFFERED:
+                # Woken whenever a piece is taken: a client that reads slowly may go on.
+                if not self._room.wait(STALLED_SECONDS):
+                    self._abandoned = True
+                    self._call(self._cut)
             if self._abandoned:
                 return False
             self._buffered += len(data)
@@ -81,6 +90,12 @@ class Stream:
     def _start(self, head: Head) -> None:
         if not self.started.done():
             self.started.set_result(head)
+
+    def _cut(self) -> None:
+        log.warning("a stream is cut: its client took nothing for %g s", STALLED_SECONDS)
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self.fail(ServingError(500, "The client did not take the answer."))
 
     # --- in the event loop --------------------------------------------------------------------
 

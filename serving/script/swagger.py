@@ -12,27 +12,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from serving.errors import ServingError
-from serving.script.schema import VERSIONS, Schemas
+from serving.script.schema import Schemas
+from serving.swagger import DEFAULT_VERSION, NUMBERS, VERSIONS, version_argument
 
 log = logging.getLogger("serving.script")
 
-DEFAULT_VERSION = "2"
-NUMBERS = {"2": "2.0", "3": "3.0.3", "3.1": "3.1.0"}
 FILES = {"2": ("swagger2.json",), "3": ("swagger3.json",), "3.1": ("swagger3.1.json",)}
 ANY_FILE = "swagger.json"  # of the version its content says
 JSON = "application/json"
 OPEN_OBJECT: dict[str, Any] = {"type": "object", "example": {}}
 ERROR = {"type": "object", "properties": {"message": {"type": "string"}}}
-
-
-def normal_version(asked: str) -> str:
-    """Return "2", "3" or "3.1"; raises ServingError 404 for any other version."""
-    found = asked[:-2] if asked in ("2.0", "3.0") else asked
-    if found not in VERSIONS:
-        text = f"Swagger version [{asked[:100]}] is not valid. Supported versions: [2, 3, 3.1]."
-        raise ServingError(404, text)
-    return found
 
 
 def documents(app_root: Path, schemas: Schemas | None) -> dict[str, bytes]:
@@ -46,19 +35,6 @@ def documents(app_root: Path, schemas: Schemas | None) -> dict[str, bytes]:
         except (TypeError, ValueError) as error:  # a sample that is no JSON
             log.warning("no Swagger %s can be made from the script's schema: %s", version, error)
     return found
-
-
-def pick(found: dict[str, bytes], asked: str) -> bytes:
-    """Return the document of a version; raises ServingError 404 in v1's words."""
-    version = normal_version(asked)
-    if version not in found:
-        names = ", ".join(name for name in VERSIONS if name in found)
-        text = (
-            f"Swagger version [{asked}] is not supported for the scoring script. "
-            f"Supported swagger versions: [{names}]."
-        )
-        raise ServingError(404, text)
-    return found[version]
 
 
 def _written(app_root: Path) -> dict[str, bytes]:
@@ -133,7 +109,7 @@ def _swagger_2(version: str, info: dict[str, Any], definitions: dict[str, Any]) 
             schema = {"schema": {"$ref": f"#/definitions/{body}"}}
             told["parameters"], told["security"] = [{**payload, **schema}], [{"Bearer": []}]
         if name == "GetSwaggerSpec":
-            told["parameters"] = [{**_version_argument(), "type": "string", "enum": [*VERSIONS]}]
+            told["parameters"] = [version_argument("2")]
         return told
 
     return {
@@ -164,8 +140,7 @@ def _openapi_3(version: str, info: dict[str, Any], definitions: dict[str, Any]) 
         if body:
             told["requestBody"], told["security"] = content(body), [{"Bearer": []}]
         if name == "GetSwaggerSpec":
-            kind = {"schema": {"type": "string", "enum": [*VERSIONS]}}
-            told["parameters"] = [{**_version_argument(), **kind}]
+            told["parameters"] = [version_argument(version)]
         return told
 
     return {
@@ -175,10 +150,6 @@ def _openapi_3(version: str, info: dict[str, Any], definitions: dict[str, Any]) 
         "paths": _paths(describe),
         "components": {"schemas": definitions, "securitySchemes": {"Bearer": _bearer()}},
     }
-
-
-def _version_argument() -> dict[str, Any]:
-    return {"name": "version", "in": "query", "required": False}
 
 
 def _bearer() -> dict[str, str]:

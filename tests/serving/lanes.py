@@ -9,7 +9,8 @@ from typing import Any
 
 import uvicorn
 
-from serving.lane import Exchange, protocol
+from serving.exchange import Exchange
+from serving.lane import protocol
 
 DIRECT, CYCLE = "direct", "cycle"
 
@@ -57,13 +58,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Running:
-    """A running server; `handler` is its end of the direct lane."""
+    """A running server; `handler` is its end of the direct lane, unless that is not `direct`."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, direct: bool = True, **settings: Any) -> None:
         self.handler = Handler()
         config = uvicorn.Config(
             app,
-            http=protocol(self.handler),
+            http=protocol(self.handler if direct else None),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,7 +47,8 @@ class Held:
     def v2_metadata(self) -> dict[str, Any]:
         return {}
 
-    def swagger(self) -> dict[str, Any]:
+    @property
+    def documents(self) -> dict[str, bytes]:
         return {}
 
 
@@ -193,6 +196,29 @@ async def test_a_caller_that_is_gone_leaves_the_queue() -> None:
     assert await outcomes([*running, behind]) == [b"runs", b"behind"]
     assert model.calls == [[b"runs"], [b"behind"]]
     assert waiting.queue_length() == 0
+
+
+class Body:
+    """What stands for a body, and can be watched; nothing here looks into it."""
+
+
+async def test_bodies_of_callers_that_are_gone_do_not_stay_behind_a_slow_call() -> None:
+    model = Held(batches=False)
+    waiting = await batcher(model, max_concurrent=3)
+    model.free.clear()
+    running = ask(waiting, b"runs")
+    await until(lambda: model.calls)
+    bodies: list[Any] = [Body() for _ in range(4)]  # two become ready, two wait for a slot
+    watched = [weakref.ref(body) for body in bodies]
+    jobs = [waiting.submit(ScoreRequest(b, None, SCORE, ""), pytest.fail) for b in bodies]
+    bodies.clear()
+    for job in jobs:
+        waiting.cancel(job)
+    gc.collect()
+
+    assert [body() for body in watched] == [None] * 4
+    model.free.set()
+    assert await outcomes(running) == [b"runs"]
 
 
 async def test_no_slot_is_lost_whatever_becomes_of_the_requests() -> None:

@@ -260,6 +260,34 @@ def test_sigterm_closes_idle_connections_and_finishes_the_others(
         gateway.stop()
 
 
+def test_a_request_sent_as_the_gateway_ends_is_answered(tmp_path: Path, echo: EchoServer) -> None:
+    gateway = GatewayProcess(tmp_path, unused_port())
+    try:
+        gateway.route(iris=[(echo.url, 100)])
+        with gateway.connect() as idle:
+            idle.sendall(GET)
+            assert idle.recv(10000)
+            gateway.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: _refuses(gateway), "it accepts no more", 5)
+
+            idle.sendall(GET)
+            answer = read_all(idle)
+
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        assert gateway.process.wait(10) == contract.EXIT_OK
+    finally:
+        gateway.stop()
+
+
+def _refuses(gateway: GatewayProcess) -> bool:
+    try:
+        gateway.connect().close()
+    except ConnectionError:
+        return True
+    return False
+
+
 def test_a_restarted_gateway_serves_the_routes_it_finds(tmp_path: Path, echo: EchoServer) -> None:
     port = unused_port()
     first = GatewayProcess(tmp_path, port)

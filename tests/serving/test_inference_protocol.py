@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving.errors import ServingError
-from serving.loaders.base import NoCode
+from serving.loaders.base import NoCode, Task
 from serving.scoring import V2, Answer, ScoreRequest
 from tests.serving.library_models import MODELS, table
 from tests.serving.mlflow_server import ask, loaded, save_echo
@@ -148,6 +148,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "shape": ({"inputs": [given("x", [1, "4"], ROW)]}, "Input 'x': 'shape' must be"),  # type: ignore[list-item]
     "count": ({"inputs": [given("x", [2, 4], ROW)]}, "means 8 values; 'data' has 4"),
     "datatype": ({"inputs": [given("x", [1, 4], ROW, "FP128")]}, "'datatype' must be one of"),
+    "datatype as a list": (
+        {"inputs": [{**given("x", [1, 4], ROW), "datatype": []}]},
+        "'datatype' must be one of",
+    ),
+    "sides": ({"inputs": [given("x", [1] * 65 + [4], ROW)]}, "not have more than 32 sides"),
     "value": ({"inputs": [given("x", [1, 4], [0.5, "x", 1, 2])]}, "value 1 of 'data' is no FP64"),
     "range": ({"inputs": [given("a", [1], [300], "UINT8")]}, "value 0 of 'data' is no UINT8"),
     "width": ({"inputs": [given("x", [2, 2], ROW)]}, "has 2 columns; the model takes 4"),
@@ -166,6 +171,25 @@ def test_a_wrong_request_is_told_what_is_wrong(ridge: NoCode, name: str) -> None
     document, says = WRONG[name]
 
     assert says in refusal(ridge, **document)
+
+
+@pytest.mark.parametrize(("fault", "status"), [(TypeError("odd"), 400), (OSError("broken"), 500)])
+def test_whatever_goes_wrong_with_one_request_its_neighbours_are_answered(
+    ridge: NoCode, monkeypatch: pytest.MonkeyPatch, fault: Exception, status: int
+) -> None:
+    parse = ridge.task
+
+    def task(request: ScoreRequest, **how: Any) -> Task:
+        if request.request_id == "odd":
+            raise fault
+        return parse(request, **how)
+
+    monkeypatch.setattr(ridge, "task", task)
+    body = json.dumps({"inputs": [given("x", [1, 4], ROW)]}).encode()
+
+    outcomes = ridge.answer([ScoreRequest(body, None, V2, name) for name in ("1", "odd", "3")])
+
+    assert [getattr(outcome, "status", 0) for outcome in outcomes] == [200, status, 200]
 
 
 def test_the_metadata_names_inputs_and_outputs_with_types_and_shapes(

@@ -109,6 +109,39 @@ async def test_anything_unusual_goes_uvicorns_way(client: Client, request_bytes:
     assert (answer.way, answer.body) == (CYCLE, b"same")
 
 
+@pytest.mark.parametrize("asked", ["h2c", "websocket"])
+@pytest.mark.parametrize("piece", [1, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"content-length: 5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-trailer: 1\r\n\r\n",
+        b"\r\n",
+    ],
+    ids=["length", "chunked", "empty"],
+)
+async def test_an_upgrade_is_not_taken_up_and_loses_no_body(
+    client: Client, asked: str, piece: int, body: bytes
+) -> None:
+    head = f"POST /score HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: {asked}\r\n"
+    data = head.encode() + body + post(b"next")
+    for start in range(0, len(data), piece):
+        await client.send(data[start : start + piece])
+        await asyncio.sleep(0)
+    first, second = await client.answer(), await client.answer()
+
+    assert (first.status, first.body) == (200, b"hello" if b"hello" in body else b"")
+    assert second.body == b"next"
+
+
+async def test_a_broken_body_after_an_upgrade_is_a_400(client: Client) -> None:
+    upgrade = b"POST /score HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: h2c\r\n"
+    await client.send(upgrade + b"transfer-encoding: chunked\r\n\r\nxyz\r\n")
+
+    assert (await client.answer()).status == 400
+    assert await client.ended()
+
+
 async def test_http_1_0_is_answered_and_closed(client: Client) -> None:
     await client.send(post(b"old", version="1.0"))
 
@@ -134,9 +167,92 @@ async def test_a_body_above_one_megabyte_goes_uvicorns_way(client: Client) -> No
 
 
 async def test_big_headers_are_read(client: Client) -> None:
-    await client.send(post(b"small", *(f"x-{n}: {'y' * 1000}" for n in range(40))))
+    await client.send(post(b"small", *(f"x-{n}: {'y' * 1000}" for n in range(30))))
 
     assert (await client.answer()).body == b"small"
+
+
+@pytest.mark.parametrize(
+    "headers", [["x-long: " + "y" * 33_000], ["x-many: y"] * 3000], ids=["long", "many"]
+)
+@pytest.mark.parametrize("piece", [1000, 1_000_000])
+async def test_headers_above_32_kb_are_a_431(
+    server: Running, client: Client, headers: list[str], piece: int
+) -> None:
+    data = post(b"never read", *headers)
+    for start in range(0, 33_000, piece):
+        await client.send(data[start : start + piece])
+    answer = await client.answer()
+
+    assert (answer.status, answer.headers["connection"]) == (431, "close")
+    assert await client.ended()
+    assert server.handler.handled == 0
+
+
+async def test_a_header_without_an_end_is_a_431(client: Client) -> None:
+    await client.send(b"POST /score HTTP/1.1\r\nx-long: ")
+    for _ in range(34):
+        await client.send(b"y" * 1000)
+
+    assert (await client.answer()).status == 431
+    assert await client.ended()
+
+
+async def test_a_large_body_in_one_packet_with_its_head_is_no_large_head(client: Client) -> None:
+    await client.send(post(b"x" * 60_000))
+    await client.send(post(b"x" * 60_000) * 3)
+
+    assert [(await client.answer()).status for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"POST /score HTTP/1.1\r\nx-slow: "])
+async def test_a_head_that_does_not_come_ends_its_connection(
+    server: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(lane, "HEAD_SECONDS", 0.3)
+    client = await server.client()
+    started = asyncio.get_running_loop().time()
+    for _ in range(3):  # a drip of bytes does not help
+        await client.send(begun or b"")
+        await asyncio.sleep(0.05)
+    if begun.strip():
+        assert (await client.answer()).status == 408
+
+    assert await client.ended()
+    assert asyncio.get_running_loop().time() - started < 3
+
+
+async def test_a_second_head_must_come_in_time_too(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "HEAD_SECONDS", 0.3)
+    client = await server.client()
+    await client.send(post(b"first"))
+    await client.answer()
+    await asyncio.sleep(0.5)  # idle between requests, which is another limit's
+    await client.send(post(b"second"))
+    assert (await client.answer()).body == b"second"
+    await client.send(b"POST /sc")
+
+    assert (await client.answer()).status == 408
+    assert await client.ended()
+
+
+async def test_a_slow_answer_does_not_count_against_the_head_behind_it(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "HEAD_SECONDS", 0.3)
+    client = await server.client()
+    server.handler.holds = True
+    second = post(b"second", path="/other")
+    await client.send(post(b"first") + second[:20])
+    await asyncio.sleep(0.8)
+    server.handler.answer(server.handler.held[0])
+    assert (await client.answer()).body == b"first"
+    await client.send(second[20:])
+
+    assert (await client.answer()).body == b"second"
+    client.close()
 
 
 @pytest.mark.parametrize("path", ["/score", "/other"])
@@ -316,3 +432,21 @@ async def test_shutdown_does_not_wait_for_idle_connections(server: Running) -> N
 
     assert asyncio.get_running_loop().time() - started < 3
     assert all([await client.ended() for client in clients])
+
+
+async def test_without_a_direct_lane_the_same_limits_and_the_same_shutdown_hold() -> None:
+    async with running(direct=False) as server:
+        client = await server.client()
+        await client.send(post(b"before"))
+        assert (await client.answer()).way == CYCLE
+        large = await server.client()
+        await large.send(post(b"", "x-long: " + "y" * 33_000))
+        assert (await large.answer()).status == 431
+        stopping = asyncio.create_task(server.stop())
+        await until(lambda: not server.server.servers[0].is_serving(), "it accepts no more")
+        await client.send(post(b"late"))
+
+        answer = await client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"late", "close")
+        assert await client.ended()
+        await stopping

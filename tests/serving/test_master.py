@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -44,6 +45,41 @@ def test_a_killed_worker_is_restarted_and_no_request_is_refused(
     assert killed not in service.worker_pids()
     metrics = service.get("/metrics").text
     assert re.search(r"^slipway_worker_restarts_total{.*} 1$", metrics, re.MULTILINE)
+
+
+def test_of_two_workers_that_are_down_one_says_loading(
+    replicas: Replicas, scripted_model: Path
+) -> None:
+    service = replicas(scripted_model, workers=2).started()
+    wait_until(lambda: service.log().count(" is ready after ") == 2, "both workers are ready")
+    first, second = service.worker_pids()
+
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: set(service.worker_pids()) - {first, second}, "one starts again", 10)
+    assert service.get("/health").status_code == 200
+    os.kill(second, signal.SIGKILL)
+    wait_until(lambda: len(set(service.worker_pids()) - {first, second}) == 2, "the other too", 10)
+
+    assert service.get("/health").status_code == 503  # at once, not when a model is loaded
+    wait_until(lambda: service.log().count(" is ready after ") == 4, "both are back")
+    assert service.get("/health").status_code == 200
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="this system has no /proc")
+def test_a_replica_may_open_as_many_files_as_the_system_allows(
+    replicas: Replicas, diabetes_model: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        service = replicas(diabetes_model).start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (worker,) = wait_until(service.worker_pids, "a worker", 20)
+
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    (found,) = re.findall(r"^Max open files +(\d+)", limits, re.MULTILINE)
+    assert int(found) == (65536 if hard == resource.RLIM_INFINITY else min(hard, 65536))
 
 
 def test_requests_wait_for_the_only_worker_to_come_back(scripted: Replica) -> None:

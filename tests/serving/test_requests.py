@@ -49,15 +49,39 @@ def test_ping_and_version_answer_as_mlflow_does(diabetes: Replica) -> None:
 
 
 def test_the_openapi_document_holds_the_signature_and_the_example(diabetes: Replica) -> None:
-    document = diabetes.get("/swagger.json").json()
+    document = diabetes.get("/swagger.json?version=3").json()
 
-    assert document["openapi"] == "3.0.3"
     given = document["components"]["schemas"]["ServiceInput"]
     record = given["properties"]["dataframe_records"]["items"]
     assert record["properties"]["bmi"] == {"type": "number", "format": "double"}
     assert record["required"][0] == "age"
     assert diabetes.post("/score", given["example"]).status_code == 200
     assert document["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"
+
+
+def test_the_api_document_is_there_in_every_version(diabetes: Replica) -> None:
+    asked = ["", "?version=2", "?version=2.0", "?version=3", "?version=3.0", "?version=3.1"]
+    found = [diabetes.get("/swagger.json" + query).json() for query in asked]
+
+    numbers = [document.get("swagger", document.get("openapi")) for document in found]
+    assert numbers == ["2.0", "2.0", "2.0", "3.0.3", "3.0.3", "3.1.0"]
+    for document in found:
+        assert document["paths"]["/score"]["post"]["operationId"] == "RunMLService"
+        assert document["paths"]["/swagger.json"]["get"]["operationId"] == "GetSwaggerSpec"
+    oldest = found[0]
+    (body,) = oldest["paths"]["/score"]["post"]["parameters"]
+    assert body["schema"] == {"$ref": "#/definitions/ServiceInput"}
+    assert diabetes.post("/score", oldest["definitions"]["ServiceInput"]["example"]).ok
+    assert "#/components" not in json.dumps(oldest)
+
+
+@pytest.mark.parametrize("asked", ["4", "", "3.2", "two"])
+def test_another_version_of_the_api_document_is_a_404(diabetes: Replica, asked: str) -> None:
+    answer = diabetes.get(f"/swagger.json?version={asked}")
+
+    assert answer.status_code == 404
+    text = f"Swagger version [{asked}] is not valid. Supported versions: [2, 3, 3.1]."
+    assert answer.json() == {"message": text}
 
 
 def test_a_request_id_is_made_or_kept(diabetes: Replica) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 
@@ -20,6 +21,8 @@ class Scripted(mlflow.pyfunc.PythonModel):
         action, amount = model_input["action"].iloc[0], float(model_input["amount"].iloc[0])
         if action == "sleep":
             time.sleep(amount)
+        elif action == "backtrack":
+            re.match("(a|a)*b", "a" * int(amount))  # holds the interpreter for ever
         elif action == "raise":
             print("the model is about to raise")
             raise RuntimeError("the model's own fault")
