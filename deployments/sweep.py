@@ -9,11 +9,13 @@ import time
 from django.conf import settings
 
 from deployments import images, runtimes
+from deployments.choices import OperationStatus
 from deployments.drivers.base import Driver, TargetUnreachable
 from deployments.drivers.docker import DockerDriver
 from deployments.instances import parse_instance_name, replica_folder
-from deployments.models import Port, Revision, Target
+from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
+from deployments.teardown import operation_finish
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ STALE_SECONDS = 6 * 3600  # a step ends long before
 def run() -> None:
     """Check the targets of this node, end orphans, empty `tmp/` of what is old."""
     targets_ensure()
+    _end_ownerless()
     for target in Target.objects.filter(node=settings.DATA.node_id):
         if target.kind not in settings.SLIPWAY_DRIVERS:
             continue
@@ -35,6 +38,13 @@ def run() -> None:
             logger.info("no sweep of %s: %s", target.name, error)
     _empty_tmp()
     _remove_old_runtimes()
+
+
+def _end_ownerless() -> None:
+    """Operations whose service is gone: nothing else would ever end them."""
+    for operation in Operation.objects.filter(status=OperationStatus.RUNNING, service=None):
+        logger.warning("ending operation %s of %s", operation.pk, operation.service_name)
+        operation_finish(operation)
 
 
 def _end_orphans(driver: Driver) -> None:
