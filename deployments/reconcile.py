@@ -19,7 +19,14 @@ from django.utils.translation import gettext as _
 
 from deployments import routes
 from deployments.choices import Desired, OperationKind, OperationStatus, ServiceState
-from deployments.drivers.base import Driver, InvalidSpec, Observation, Phase, TargetUnreachable
+from deployments.drivers.base import (
+    Driver,
+    DriverError,
+    NoCapacity,
+    Observation,
+    Phase,
+    TargetUnreachable,
+)
 from deployments.instances import is_prepared
 from deployments.models import Operation, Service
 from deployments.operations import operation_end
@@ -107,7 +114,7 @@ def _step(service: Service, lease: str) -> None:
             _bring_up(service, operation, driver, look)
         else:
             _take_down(service, operation, driver, look)
-    except TargetUnreachable as error:
+    except DriverError as error:  # whatever it is: the person reads why nothing moves
         look.seen, look.unreachable = None, str(error)
     now = Service.objects.select_related("target", "wanted", "active").filter(pk=service.pk).first()
     if now is None:
@@ -192,7 +199,7 @@ def _bring_up(service: Service, operation: Operation | None, driver: Driver, loo
         _remove_others(service, driver, look, keep=())
         look.seen = look.seen or Observation(Phase.ABSENT)
         return
-    keep_alive(service, driver)
+    _keep_alive(service, driver)
     if operation is not None and not advance(operation, wanted):
         # a long step before Start is under way: only say whether the target answers
         look.waiting = True
@@ -200,15 +207,29 @@ def _bring_up(service: Service, operation: Operation | None, driver: Driver, loo
     elif is_prepared(wanted, builds_image=driver.builds_image):
         try:
             look.seen, look.digest, look.probe = converge(service, operation, wanted, driver)
-        except InvalidSpec as error:
-            _invalid(service, operation, str(error))
+        except TargetUnreachable:
+            raise
+        except NoCapacity as error:
+            look.seen = Observation(Phase.NO_CAPACITY, message=str(error))
+        except DriverError as error:
+            _refused(service, operation, str(error))
             look.seen = Observation(Phase.EXITED, message=str(error))
     else:
         look.seen = Observation(Phase.ABSENT)
     _remove_others(service, driver, look, keep=(service.wanted_id, service.active_id))
 
 
-def _invalid(service: Service, operation: Operation | None, message: str) -> None:
+def _keep_alive(service: Service, driver: Driver) -> None:
+    """An old revision that cannot be brought back does not keep the new one from coming up."""
+    try:
+        keep_alive(service, driver)
+    except TargetUnreachable:
+        raise
+    except DriverError as error:
+        logger.warning("the old revision of %s stays down: %s", service.name, error)
+
+
+def _refused(service: Service, operation: Operation | None, message: str) -> None:
     if operation is not None:
         fail_open(operation, message)
         return

@@ -60,7 +60,7 @@ def converge(
     Returns:
         the observation, the digest that is wanted, and the readiness probe.
     Raises:
-        TargetUnreachable, InvalidSpec.
+        DriverError: of any kind; without room it is observed as that, mostly.
     """
     try:
         spec = instance_spec(service, revision)
@@ -208,7 +208,11 @@ def _log_chunks(driver: Driver, name: str, folder: Path) -> Iterator[str]:
 
 
 def keep_alive(service: Service, driver: Driver) -> None:
-    """During an update, bring back an old revision that crashed and tell it new keys: it serves."""
+    """During an update, bring back an old revision that crashed and tell it new keys: it serves.
+
+    Raises:
+        DriverError.
+    """
     active = service.active
     if active is None or active.pk == service.wanted_id:
         return

@@ -26,6 +26,7 @@ from deployments.drivers.base import (
     ABSENT,
     Capacity,
     CheckReport,
+    DriverError,
     InstanceSpec,
     InvalidSpec,
     NoCapacity,
@@ -55,6 +56,7 @@ class Script(TypedDict, total=False):
     unreachable: bool  # every verb fails
     no_capacity: str  # apply() fails with this sentence
     invalid: str  # apply() fails with this sentence
+    broken: str  # apply() fails with this sentence, which is none of the usual kinds
     slow: float  # seconds that apply() takes
     crash: str  # "created" or "started": once, this process dies by SIGKILL there
     stays: int  # remove() must be called so often more
@@ -123,6 +125,8 @@ class FakeDriver:
             raise NoCapacity(script["no_capacity"])
         if script.get("invalid"):
             raise InvalidSpec(script["invalid"])
+        if script.get("broken"):
+            raise DriverError(script["broken"])
         with self._locked():
             self._create(spec)
             self._crash(spec, script, "created")
