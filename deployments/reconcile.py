@@ -29,7 +29,7 @@ from deployments.drivers.base import (
 )
 from deployments.instances import is_prepared
 from deployments.models import Operation, Service
-from deployments.operations import operation_end
+from deployments.operations import operation_end, overdue
 from deployments.progress import advance, fail_open
 from deployments.replicas import converge, keep_alive, leftover_revisions, observe, take_down
 from deployments.state import Facts, Probe, Verdict, derive, next_check_seconds
@@ -149,11 +149,9 @@ def _settle(service: Service, operation: Operation | None) -> bool:
 def _ends(service: Service, operation: Operation) -> bool:
     if operation.cancel_requested_at is not None:
         return operation_end(operation, OperationStatus.CANCELLED, _("Cancelled."))
-    if operation.deadline is not None and operation.deadline <= timezone.now():
-        message = _("Not ready within %(seconds)s s after the environment was ready.") % {
-            "seconds": settings.SLIPWAY.deploy_timeout_s
-        }
-        lost = service.reason == "TargetUnreachable"
+    if message := overdue(operation, service.message):
+        # before Start nothing of the revision is on the target that could still come up
+        lost = operation.deadline is not None and service.reason == "TargetUnreachable"
         Operation.objects.filter(pk=operation.pk).update(target_lost=lost)
         return operation_end(operation, OperationStatus.TIMED_OUT, message)
     return False
