@@ -86,6 +86,26 @@ def test_runtimes_of_earlier_versions_go_when_no_revision_is_pinned_to_them(
     assert not (data.runtimes / ".old-3.11.lock").exists()
 
 
+def test_models_and_environments_that_no_revision_names_go_after_a_day(
+    fake: FakeDriver, data: DataFolder
+) -> None:
+    RevisionFactory(model_sha256="a" * 64, environment_hash="b" * 64)
+    roots = (data.models, data.environments)
+    past = time.time() - sweep.FOLDER_SECONDS - 10
+    for root in roots:
+        for name in ("a" * 64, "b" * 64, "c" * 64, "d" * 64, "locks"):
+            (root / name).mkdir(parents=True)
+            if name != "d" * 64:
+                os.utime(root / name, (past, past))
+    operation = deploying("diabetes")
+    sweep.run()
+    assert (data.models / ("c" * 64)).is_dir()  # it may be about to be used
+    Operation.objects.filter(pk=operation.pk).update(status="Succeeded")
+    sweep.run()
+    left = [sorted(path.name[0] for path in root.iterdir()) for root in roots]
+    assert left == [["a", "d", "l"], ["b", "d", "l"]]
+
+
 def test_the_loop_carries_a_service_as_far_as_it_can_and_is_then_quiet(
     fake: FakeDriver, data: DataFolder
 ) -> None:
