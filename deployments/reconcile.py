@@ -171,10 +171,12 @@ def _settle_cancelled(service: Service, last: Operation) -> bool:
 
 
 def _settle_failed(service: Service, last: Operation) -> bool:
-    if last.target_lost or last.revision_id != service.wanted_id:
-        return False  # not the revision's fault; or fell back to the old one already
+    if last.revision_id != service.wanted_id:
+        return False  # fell back to the old one already
     if service.active_id is not None and service.active_id != service.wanted_id:
         return _change(service, wanted=service.active_id)
+    if last.target_lost:
+        return False  # not the revision's fault: it may still come up
     if service.failed_generation != service.generation:
         return _change(service, failed_generation=service.generation, active=None)
     return False

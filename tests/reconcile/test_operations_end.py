@@ -133,3 +133,24 @@ def test_an_update_in_time_is_left_alone(fake: FakeDriver, turn: Turn) -> None:
     operation = updating(service)
     _long_ago(operation, EARLY_LIMIT - timedelta(minutes=1))
     turn(service, lambda row: row.state == "Healthy" and row.active_id == operation.revision_id)
+
+
+def test_an_update_that_lost_its_target_falls_back_to_one_revision(
+    fake: FakeDriver, turn: Turn
+) -> None:
+    service = turn(deploying("diabetes"))
+    first = service.active_id
+    fake.play("diabetes-2-0", {"phases": ["running"], "ready": False})
+    operation = updating(service)
+    turn(service, lambda _: len(list(fake.names())) == 2)
+    fake.play("*", {"unreachable": True})
+    turn(service, lambda row: row.reason == "TargetUnreachable")
+    Operation.objects.filter(pk=operation.pk).update(deadline=timezone.now())
+    turn(service, lambda _: not Operation.objects.get(pk=operation.pk).is_open)
+    operation.refresh_from_db()
+    assert (operation.status, operation.target_lost) == ("TimedOut", True)
+    fake.play("*", {})
+    service = turn(
+        service, lambda row: row.state == "Healthy" and list(fake.names()) == ["diabetes-1-0"]
+    )
+    assert (service.active_id, service.wanted_id, service.reason) == (first, first, "UpdateFailed")
