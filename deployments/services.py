@@ -23,6 +23,7 @@ from deployments.choices import (
     OperationKind,
     ServiceState,
 )
+from deployments.configuration_reader import too_many
 from deployments.models import SERVICE_NAME, Operation, Revision, Service, Target
 from deployments.operations import operation_open
 from deployments.targets import builds_image
@@ -116,7 +117,7 @@ def service_create(
     if texts := check_name(name):
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
     place, settings_, version = None, None, None
-    for read in ("target", "deployment", "model", "inference"):
+    for read in ("target", "deployment", "model", "inference", "tags"):
         try:
             if read == "target":
                 place = target_get(target)
@@ -126,6 +127,8 @@ def service_create(
                 version = version_get(model)
             elif read == "inference":
                 _check_inference(inference)
+            elif read == "tags":
+                _check_tags(tags)
         except (Invalid, NotFound) as problem:
             problems.append(problem)
     _collect(problems)
@@ -192,6 +195,11 @@ def version_get(uri: Any) -> VersionInfo:
         return registry_selectors.version_get(name, version)
     except NotFound as problem:
         raise NotFound(problem.message, fields={"model": [problem.message]}) from None
+
+
+def _check_tags(tags: Mapping[str, str] | None) -> None:
+    if tags is not None and (text := too_many(tags)):
+        raise Invalid(f"tags {text}", fields={"tags": [text]})
 
 
 def _check_inference(inference: Any) -> None:
@@ -293,6 +301,7 @@ def service_update(
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
     _check_inference(inference)
+    _check_tags(tags)
     details: dict[str, Any] = {
         key: value
         for key, value in (("description", description), ("tags", tags))

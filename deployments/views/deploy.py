@@ -106,7 +106,7 @@ def _deploy(request: HttpRequest) -> HttpResponseBase:
     if made is not None:  # the second click of a double click
         return go(request, _landing(made.name))
     try:
-        tags = tags_parse(values.tags)
+        tags = tags_parse(values.tags, "\n,")
         checks = _checks(values)
         if _failed(checks):
             raise _as_problem(values, checks)
