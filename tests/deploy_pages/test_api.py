@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from deployments.configuration import validate
 from deployments.models import Operation, Revision, Service
@@ -203,6 +204,39 @@ def test_patch_changes_words_without_an_operation(ada, service) -> None:
     assert answer.status_code == 200
     assert answer.json()["operation"] is None
     assert answer.json()["service"]["description"] == "New"
+
+
+def test_patch_of_words_in_the_deployment_changes_the_service_alone(ada, service) -> None:
+    words = {"tags": {"a": "b,c"}, "properties": {"owner": "ada"}, "description": "New"}
+    answer = ada.patch(f"{BASE}/services/diabetes-v1", {"deployment": words}, "application/json")
+    assert answer.status_code == 200, answer.content
+    found = answer.json()["service"]
+    assert {key: found[key] for key in words} == words
+    assert {key: found["deployment"][key] for key in words} == words
+    assert found["revision"] == 1
+    page = ada.get(reverse("deployments:service", args=["diabetes-v1"])).content.decode()
+    assert "owner: ada" in page
+
+
+def test_words_beside_other_values_come_with_the_revision(ada, service, model) -> None:
+    change = {"deployment": {"workers": 2, "tags": {"a": "b"}}, "description": "New"}
+    answer = ada.patch(f"{BASE}/services/diabetes-v1", change, "application/json")
+    found = answer.json()["service"]
+    assert (answer.status_code, found["revision"]) == (202, 2)
+    assert (found["tags"], found["description"]) == ({"a": "b"}, "New")
+
+
+def test_names_that_are_not_known_are_refused_by_name(ada, service, model) -> None:
+    address = f"{BASE}/services"
+    change = {"decription": "x", "propertys": {}}
+    for answer in (
+        ada.patch(f"{address}/diabetes-v1", {**change, "description": "y"}, "application/json"),
+        post(ada, "/services", {**wish(), **change}),
+    ):
+        assert answer.status_code == 400
+        assert set(answer.json()["fields"]) == set(change)
+    service.refresh_from_db()
+    assert service.description != "y"
 
 
 def test_patch_with_nothing_is_refused(ada, service) -> None:
