@@ -237,11 +237,20 @@ def _refused(service: Service, operation: Operation | None, message: str) -> Non
 
 
 def _remove_others(
-    service: Service, driver: Driver, look: Look, keep: tuple[int | None, ...]
+    service: Service,
+    driver: Driver,
+    look: Look,
+    keep: tuple[int | None, ...],
+    *,
+    waited: bool = False,
 ) -> None:
-    """End revisions that are neither wanted nor active, once the gateway stopped using them."""
+    """End revisions that are neither wanted nor active, once the gateway stopped using them.
+
+    Args:
+        waited: the gateway had its time to, so it is not asked again.
+    """
     others = leftover_revisions(service, keep)
-    if not others or not routes.is_applied(routes.publish()):
+    if not others or not (waited or routes.is_applied(routes.publish())):
         look.leftovers = bool(others)
         return
     gone = [take_down(service, revision, driver) for revision in others]
@@ -258,7 +267,7 @@ def _take_down(service: Service, operation: Operation | None, driver: Driver, lo
         look.leftovers = True
         look.seen = Observation(Phase.RUNNING)
         return
-    _remove_others(service, driver, look, keep=())
+    _remove_others(service, driver, look, keep=(), waited=True)
     look.seen = Observation(Phase.RUNNING if look.leftovers else Phase.ABSENT)
     if look.leftovers:
         return

@@ -13,22 +13,13 @@ from config.paths import DataFolder
 from deployments import sweep, teardown
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.fake import FakeDriver
-from deployments.models import Operation, Revision, Service, Target
+from deployments.models import Operation, Revision, Service
 from deployments.operations import EARLY_LIMIT
 from deployments.services import service_delete, service_start, service_stop
 from tests.factories import deploying, long_steps_done, updating
 
 Turn = Callable[..., Service]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def data(tmp_path: Path, settings: object) -> DataFolder:
-    """A data folder of this test alone, with the fake target as the only one."""
-    made = DataFolder(tmp_path / "data")
-    settings.DATA, settings.SLIPWAY_DRIVERS = made, {"fake": "unused"}  # type: ignore[attr-defined]
-    Target.objects.update(node=made.node_id)
-    return made
 
 
 def test_a_delete_ends_even_when_the_engine_of_its_images_is_away(

@@ -1,16 +1,22 @@
 """Stop, start, restart and delete of a service on a scripted target."""
 
+import json
+import os
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from deployments import runtimes
+from config.paths import DataFolder
+from deployments import reconcile, runtimes
 from deployments.drivers.fake import FakeDriver
 from deployments.instances import instance_spec
 from deployments.models import Operation, Port, Service
 from deployments.routes import compute
 from deployments.services import service_delete, service_restart, service_start, service_stop
 from registry.models import VersionUse
+from serving.contract import APPLIED_FILE
 from tests.factories import deploying, long_steps_done
 from workspaces.errors import Conflict
 
@@ -112,3 +118,17 @@ def test_an_upgrade_of_slipway_restarts_nothing(
     service = turn(service, lambda _: True)
     assert (service.state, fake.applied("diabetes-1-0")) == ("Healthy", before)
     assert instance_spec(service, service.wanted).runtime_dir.name == "version-3.11"
+
+
+def test_a_gateway_that_takes_no_routes_does_not_keep_a_service_from_stopping(
+    fake: FakeDriver, turn: Turn, data: DataFolder
+) -> None:
+    service = turn(deploying("diabetes"))
+    operation = service_stop(service=service, user=None)
+    report = {"pid": os.getpid(), "version": 0}  # it lives, and hangs
+    (data.run / APPLIED_FILE).write_text(json.dumps(report))
+    assert turn(service, lambda _: True).state == "Transitioning"
+    long_ago = timezone.now() - timedelta(seconds=reconcile.ROUTE_WAIT_SECONDS + 1)
+    Operation.objects.filter(pk=operation.pk).update(created_at=long_ago)
+    turn(service, lambda row: row.state == "Stopped")
+    assert list(fake.names()) == []
