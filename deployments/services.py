@@ -124,11 +124,11 @@ def service_create(
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
-                settings_ = _configured(place, deployment, base_configuration(place, model))
+                settings_ = configured(place, deployment, base_configuration(place, model))
             elif read == "model":
                 version = version_get(model)
             elif read == "inference":
-                _check_inference(inference)
+                inference_check(inference)
             elif read == "tags":
                 _check_tags(tags)
         except (Invalid, NotFound) as problem:
@@ -150,7 +150,7 @@ def service_create(
     )
 
 
-def _configured(
+def configured(
     place: Target,
     given: Any,
     before: configuration.DeploymentConfiguration | None,
@@ -204,7 +204,12 @@ def _check_tags(tags: Mapping[str, str] | None) -> None:
         raise Invalid(f"tags {text}", fields={"tags": [text]})
 
 
-def _check_inference(inference: Any) -> None:
+def inference_check(inference: Any) -> None:
+    """Refuse what an inference configuration cannot be.
+
+    Raises:
+        Invalid: on field `inference`.
+    """
     if inference is None or inference == {}:
         return
     if not isinstance(inference, Mapping):
@@ -304,7 +309,7 @@ def service_update(
     """
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
-    _check_inference(inference)
+    inference_check(inference)
     try:
         latest = service.wanted or service.revisions.first()  # not one whose update failed
     except Revision.DoesNotExist:
@@ -313,7 +318,7 @@ def service_update(
     settings_, version = None, None
     try:
         _check_tags(tags)
-        settings_ = _configured(service.target, deployment, _before(service, latest), service)
+        settings_ = configured(service.target, deployment, _before(service, latest), service)
     except Invalid as problem:
         problems.append(problem)
     only_words = model is None and (deployment is None or _is_words(deployment))

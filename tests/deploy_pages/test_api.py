@@ -130,10 +130,19 @@ def test_services_are_listed_page_by_page(ada, many) -> None:
     assert names == [f"n-{number:03d}" for number in range(5)]
 
 
-def test_operations_are_listed_page_by_page(ada, many) -> None:
+def test_operations_of_all_services_are_for_administrators(ada, admin, moving, failed) -> None:
+    refused = ada.get(f"{BASE}/operations")
+    assert refused.status_code == 403
+    assert "name a service" in refused.json()["message"]
+    assert len(admin.get(f"{BASE}/operations").json()["items"]) == 2
+    [own] = ada.get(f"{BASE}/operations", {"service": "on-its-way"}).json()["items"]
+    assert own["service"] == "on-its-way"
+
+
+def test_operations_are_listed_page_by_page(admin, many) -> None:
     many(5)
-    first = ada.get(f"{BASE}/operations", {"limit": "3"}).json()
-    rest = ada.get(
+    first = admin.get(f"{BASE}/operations", {"limit": "3"}).json()
+    rest = admin.get(
         f"{BASE}/operations", {"limit": "3", "page_token": first["next_page_token"]}
     ).json()
     assert len(first["items"]) == 3
@@ -156,8 +165,8 @@ def test_operations_are_listed_page_by_page(ada, many) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["services", "operations"])
-def test_a_wrong_query_is_refused_or_ignored(ada, db, path, query) -> None:
-    answer = ada.get(f"{BASE}/{path}", query)
+def test_a_wrong_query_is_refused_or_ignored(admin, path, query) -> None:
+    answer = admin.get(f"{BASE}/{path}", query)
     known = {"services": {"limit", "page_token", "state"},
              "operations": {"limit", "page_token", "status", "kind"}}[path]  # fmt: skip
     assert answer.status_code == (400 if set(query) <= known else 200)
@@ -165,14 +174,14 @@ def test_a_wrong_query_is_refused_or_ignored(ada, db, path, query) -> None:
 
 @pytest.mark.parametrize("path", ["services", "operations"])
 def test_the_number_of_queries_does_not_grow(
-    ada, many, path, django_assert_max_num_queries
+    admin, many, path, django_assert_max_num_queries
 ) -> None:
     many(1)
     with django_assert_max_num_queries(8) as first:
-        ada.get(f"{BASE}/{path}")
+        admin.get(f"{BASE}/{path}")
     many(39)
     with django_assert_max_num_queries(8) as second:
-        assert len(ada.get(f"{BASE}/{path}").json()["items"]) == 40
+        assert len(admin.get(f"{BASE}/{path}").json()["items"]) == 40
     assert len(first) == len(second)
 
 
