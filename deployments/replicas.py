@@ -20,6 +20,7 @@ from deployments.drivers.base import (
     NoCapacity,
     Observation,
     Phase,
+    PortTaken,
     TargetUnreachable,
 )
 from deployments.instances import (
@@ -74,7 +75,7 @@ def converge(
         fail_open(operation, _cause(seen), _log_tail(driver, spec))
         return seen, spec.digest, Probe()
     if _must_apply(seen, spec):
-        seen = _apply(driver, spec)
+        seen = _apply(driver, spec, revision)
     _keep_auth(service, driver, spec, seen)
     probe = _probe(seen, spec, service.probe_failures)
     if operation is not None:
@@ -85,9 +86,12 @@ def converge(
 
 
 def _release_taken_port(seen: Observation, spec: InstanceSpec, revision: Revision) -> bool:
+    return seen.exit_code == EXIT_PORT_TAKEN and _give_up_port(spec, revision)
+
+
+def _give_up_port(spec: InstanceSpec, revision: Revision) -> bool:
     """Give up a port that another program holds, unless a person asked for that very port."""
-    asked = configuration.from_dict(revision.deployment).port
-    if seen.exit_code != EXIT_PORT_TAKEN or spec.port == asked:
+    if spec.port == configuration.from_dict(revision.deployment).port:
         return False
     ports.port_release(revision)
     return True
@@ -112,9 +116,13 @@ def _must_apply(seen: Observation, spec: InstanceSpec) -> bool:
     return seen.phase != Phase.RUNNING or seen.digest != spec.digest
 
 
-def _apply(driver: Driver, spec: InstanceSpec) -> Observation:
+def _apply(driver: Driver, spec: InstanceSpec, revision: Revision) -> Observation:
     try:
         driver.apply(spec)
+    except PortTaken as error:
+        if _give_up_port(spec, revision):
+            return Observation(Phase.PENDING)
+        return Observation(Phase.NO_CAPACITY, message=str(error))
     except NoCapacity as error:
         return Observation(Phase.NO_CAPACITY, message=str(error))
     return driver.observe(spec.name, spec.folder)
@@ -221,7 +229,7 @@ def keep_alive(service: Service, driver: Driver) -> None:
     spec = instance_spec(service, active)
     seen = driver.observe(spec.name, spec.folder)
     if seen.phase in {Phase.ABSENT, Phase.EXITED}:
-        _apply(driver, spec)
+        _apply(driver, spec, active)
     _keep_auth(service, driver, spec, seen)
 
 

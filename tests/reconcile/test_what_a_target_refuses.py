@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deployments.drivers.base import DriverError
+from deployments.configuration import DeploymentConfiguration
+from deployments.drivers.base import DriverError, PortTaken
+from deployments.drivers.docker_client import api_error
 from deployments.drivers.fake import FakeDriver
 from deployments.drivers.local import LocalDriver
-from deployments.models import Service
+from deployments.models import Port, Revision, Service
 from serving.contract import CONFIG_FILE, LOCK_FILE
 from tests.factories import deploying, updating
 
@@ -62,3 +64,29 @@ def test_a_file_error_of_a_local_target_is_a_sentence(tmp_path: Path) -> None:
         driver.observe("diabetes-1-0", folder)
     with pytest.raises(DriverError, match="Is a directory"):
         driver.remove("diabetes-1-0", folder)
+
+
+def test_a_port_that_another_program_took_is_changed_for_another(
+    fake: FakeDriver, turn: Turn
+) -> None:
+    operation = deploying("diabetes")
+    Port.objects.create(number=20001, revision=operation.revision)
+    fake.play("diabetes", {"port_taken": 20001})
+    turn(operation, lambda row: row.state == "Healthy")
+    assert Port.objects.get().number != 20001
+
+
+def test_a_port_that_was_asked_for_is_kept_and_waited_for(fake: FakeDriver, turn: Turn) -> None:
+    operation = deploying("diabetes")
+    wish = DeploymentConfiguration(port=20001).as_dict()
+    Revision.objects.update(deployment=wish)
+    fake.play("diabetes", {"port_taken": 20001})
+    service = turn(operation, lambda row: row.state == "Unschedulable")
+    assert "taken by another program" in service.message
+    assert Port.objects.get().number == 20001
+
+
+def test_docker_says_which_of_its_errors_is_a_taken_port() -> None:
+    text = "Bind for 127.0.0.1:20001 failed: port is already allocated"
+    assert isinstance(api_error(500, text), PortTaken)
+    assert not isinstance(api_error(500, "no space left on device"), PortTaken)
