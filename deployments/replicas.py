@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 from django.db import transaction
@@ -29,16 +27,16 @@ from deployments.instances import (
     is_prepared,
     replica_folder,
 )
+from deployments.kept_logs import log_chunks, log_keep
 from deployments.models import Operation, Port, Revision, Service
 from deployments.progress import begin, fail_open, finish
 from deployments.state import Probe
-from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH, LOG_FILE
+from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH
 
 logger = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 2.0  # seconds
 LOG_TAIL = 16_384  # bytes of the instance's log shown with a failure
-KEPT_LOG = 5 * 1024 * 1024  # bytes kept of a removed instance's log
 
 
 def observe(service: Service, revision: Revision, driver: Driver) -> Observation:
@@ -74,6 +72,8 @@ def converge(
     if started and operation is not None and _crashed(seen, spec):
         fail_open(operation, _cause(seen), _log_tail(driver, spec))
         return seen, spec.digest, Probe()
+    if seen.phase != Phase.ABSENT and seen.digest != spec.digest:
+        log_keep(driver, spec.name, spec.folder)  # it is replaced
     if _must_apply(seen, spec):
         seen = _apply(driver, spec, revision)
     _keep_auth(service, driver, spec, seen)
@@ -197,22 +197,11 @@ def _cause(seen: Observation) -> str:
 def _log_tail(driver: Driver, spec: InstanceSpec) -> str:
     try:
         text = ""
-        for chunk in _log_chunks(driver, spec.name, spec.folder):
+        for chunk, _position in log_chunks(driver, spec.name, spec.folder):
             text = (text + chunk)[-LOG_TAIL:]
     except TargetUnreachable as error:
         return str(error)
     return text
-
-
-def _log_chunks(driver: Driver, name: str, folder: Path) -> Iterator[str]:
-    """The instance's log from its beginning to what there is now."""
-    offset = 0
-    while True:
-        chunk, following = driver.logs(name, folder, since=offset)
-        if following == offset:
-            return
-        yield chunk
-        offset = following
 
 
 def keep_alive(service: Service, driver: Driver) -> None:
@@ -240,20 +229,8 @@ def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
     """
     name = instance_name(service.name, revision.number)
     folder = replica_folder(service.name, revision.number)
-    _keep_log(driver, name, folder / LOG_FILE)
+    log_keep(driver, name, folder)
     if not driver.remove(name, folder):
         return False
     ports.port_release(revision)
     return True
-
-
-def _keep_log(driver: Driver, name: str, kept: Path) -> None:
-    if driver.builds_image and not kept.exists():
-        text = ""
-        for chunk in _log_chunks(driver, name, kept.parent):
-            text += chunk
-            if len(text) >= KEPT_LOG:
-                break
-        if text:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(text, encoding="utf-8")

@@ -95,10 +95,12 @@ class DockerDriver:
         return CheckReport(tuple(problems), capacity, version, tuple(notes))
 
     def apply(self, spec: InstanceSpec) -> None:
-        """See `base.Driver.apply`. Another digest, port or image replaces the container."""
+        """See `base.Driver.apply`. Another digest, port or image replaces it, once it drained."""
         with translated(self.base_url):
             attrs = self._inspect(spec.name)
             if attrs is not None and not _same(attrs, spec):
+                if attrs["State"]["Status"] == "running" and self._drains(attrs["Id"]):
+                    return  # requests under way get their time; then it is applied again
                 self.force_remove(attrs["Id"])
                 attrs = None
             status = attrs["State"]["Status"] if attrs else ""
