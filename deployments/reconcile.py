@@ -56,9 +56,14 @@ class Look:
 
 
 def due(limit: int = 100) -> list[int]:
-    """Services whose time has come and that nobody holds, longest waiting first. One query."""
+    """Services of this node whose time has come and that nobody holds, longest waiting first.
+
+    One query.
+    """
     now = timezone.now()
-    rows = Service.objects.filter(next_check_at__lte=now, lease_until__lte=now)
+    rows = Service.objects.filter(
+        target__node=settings.DATA.node_id, next_check_at__lte=now, lease_until__lte=now
+    )
     return list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
 
 
@@ -67,7 +72,8 @@ def leases_release(holder: str) -> None:
 
     The caller holds the name's lock, so nobody else works under that name now.
     """
-    left = Service.objects.filter(lease__startswith=f"{holder}:")
+    node = settings.DATA.node_id
+    left = Service.objects.filter(lease__startswith=f"{holder}:", target__node=node)
     if left.exists():
         left.update(lease="", lease_until=timezone.now())
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import heartbeats, loop, reconcile, runtimes, sweep
+from deployments import heartbeats, loop, reconcile, runtimes, steps, sweep
 from deployments.drivers.fake import FakeDriver
 from deployments.instances import instance_spec
 from deployments.models import Heartbeat, Operation, Port, Service, Target
@@ -222,6 +222,19 @@ def test_the_next_loop_in_a_killed_loops_slot_takes_over_its_lease_at_once(
     row = Service.objects.get(pk=service.pk)
     assert row.lease == ""
     assert row.next_check_at > service.next_check_at  # it was stepped
+
+
+def test_the_work_of_another_node_is_left_to_it(fake: FakeDriver, data: DataFolder) -> None:
+    operation = deploying("diabetes", prepared=False)
+    operation.steps.filter(name="Queued").update(state="succeeded", ended_at=timezone.now())
+    later = timezone.now() + timedelta(seconds=30)
+    Target.objects.update(node="elsewhere")
+    assert reconcile.due() == []
+    Service.objects.update(lease="control-0:alive", lease_until=later)
+    reconcile.leases_release("control-0")
+    assert Service.objects.get().lease == "control-0:alive"
+    steps.run_steps(str(operation.pk))
+    assert set(operation.steps.values_list("state", flat=True)) == {"succeeded", "pending"}
 
 
 def test_an_error_in_one_service_does_not_keep_the_others(
