@@ -15,6 +15,7 @@ from deployments.api_common import (
     SERVICES,
     accepted,
     body_read,
+    known_only,
     objects_only,
     offset_read,
     service_answer,
@@ -61,6 +62,7 @@ class ServicesView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Deploy a model version; ask the operation how it goes."""
+        known_only(shapes.ServiceCreateSerializer, request)
         given = body_read(shapes.ServiceCreateSerializer, request)
         objects_only(given, "deployment", "inference")
         operation = services.service_create(user=request.user, **given)  # type: ignore[arg-type]
@@ -92,6 +94,7 @@ class ServiceView(APIView):
     def patch(self, request: Request, name: str) -> Response:
         """Change a service. Omitted values stay; a new revision is an operation (202)."""
         service = selectors.service_get(name)
+        known_only(shapes.ServiceChangeSerializer, request)
         given = body_read(shapes.ServiceChangeSerializer, request)
         objects_only(given, "deployment", "inference")
         operation = services.service_update(service=service, user=request.user, **given)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -45,6 +46,19 @@ def body_read(shape: type[shapes.Body], request: Request) -> dict[str, Any]:
     given = shape(data=request.data)
     given.is_valid(raise_exception=True)
     return dict(given.validated_data)
+
+
+def known_only(shape: type[shapes.Body], request: Request) -> None:
+    """Refuse names that a body does not have: what is misspelt must not be lost in silence.
+
+    Raises:
+        Invalid: with every name.
+    """
+    given = request.data if isinstance(request.data, Mapping) else {}
+    text = _("is not known here.")
+    fields = {str(name): [text] for name in given if name not in shape().fields}
+    if fields:
+        raise Invalid(" ".join(f"{name} {text}" for name in fields), fields=fields)
 
 
 def objects_only(given: dict[str, Any], *names: str) -> None:

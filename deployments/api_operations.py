@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -41,17 +43,23 @@ class OperationsView(APIView):
         operation_id="operations_list",
         tags=OPERATIONS,
         parameters=[
-            OpenApiParameter("service", str, description="Name of a service"),
+            OpenApiParameter(
+                *("service", str), description="Name of a service; administrators may leave it out"
+            ),
             OpenApiParameter("status", str, enum=OperationStatus.values),
             OpenApiParameter("kind", str, enum=OperationKind.values),
             *PAGING,
         ],
-        responses={200: shapes.OperationPageSerializer, **refusals(400)},
+        responses={200: shapes.OperationPageSerializer, **refusals(400, 403)},
     )
     def get(self, request: Request) -> Response:
-        """List operations, newest first."""
+        """List operations, newest first. Those of all services are for administrators only."""
         rows = selectors.operations_list()
-        if service := text_read(request, "service"):
+        service = text_read(request, "service")
+        if not service and not request.user.is_staff:
+            text = _("Only administrators see the operations of all services; name a service.")
+            raise PermissionDenied(text)
+        if service:
             rows = rows.filter(service_name=service)
         if wanted := text_read(request, "status", OperationStatus.values):
             rows = rows.filter(status=wanted)

@@ -13,6 +13,7 @@ from deployments.choices import OperationKind, OperationStatus, ServiceState, St
 from deployments.instances import batches
 from deployments.models import Operation, Revision, Service, Target
 from deployments.preflight import Check
+from deployments.services import WORDS
 from deployments.wizard import Recommendation
 from workspaces.serializers import PageSerializer
 
@@ -285,7 +286,7 @@ def service_body(service: Service, host: str, operation_id: Any = None) -> dict[
         "revision": revision.number if revision else None,
         "scoring_uri": selectors.scoring_uri(service, host),
         "swagger_uri": selectors.swagger_uri(service, host),
-        "deployment": configuration.from_dict(revision.deployment).as_json() if revision else {},
+        "deployment": _deployment(service, revision) if revision else {},
         "loader": revision.loader if revision else None,
         "loader_reason": revision.loader_reason if revision else "",
         "batching": _batching(revision) if revision else None,
@@ -294,6 +295,12 @@ def service_body(service: Service, host: str, operation_id: Any = None) -> dict[
         "operation": operation_id,
     }
     return dict(ServiceSerializer(values).data)
+
+
+def _deployment(service: Service, revision: Revision) -> dict[str, Any]:
+    """The revision's configuration with the service's own words, as a PATCH takes it."""
+    wish = configuration.from_dict(revision.deployment).as_json()
+    return {**wish, **{key: getattr(service, key) for key in WORDS}}
 
 
 def _batching(revision: Revision) -> dict[str, Any]:

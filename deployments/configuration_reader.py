@@ -11,7 +11,16 @@ from django.utils.translation import gettext as _
 
 LARGEST = 1e15
 MAX_ORIGINS = 100
+MAX_PAIRS = 100  # tags or properties of a service
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_]([-a-z0-9_.]*[a-z0-9_])?")
+
+
+def too_many(pairs: Mapping[str, str]) -> str:
+    """A sentence when these are more tags or properties than a service may have, else ""."""
+    if len(pairs) <= MAX_PAIRS:
+        return ""
+    sizes = {"limit": MAX_PAIRS, "length": len(pairs)}
+    return _("may have at most %(limit)s entries, not %(length)s.") % sizes
 
 
 class Reader:
@@ -95,6 +104,8 @@ class Reader:
         ):
             self.fault(name, _("must be an object of texts."))
             return {}
+        if text := too_many(value):
+            self.fault(name, text)
         return dict(value)
 
     def take_object(self, name: str, keys: Sequence[str]) -> dict[str, Any]:

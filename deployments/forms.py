@@ -21,7 +21,6 @@ from registry.models import VersionRecord
 from workspaces.errors import Invalid
 
 NAME_LIMIT = 32
-MAX_TAGS = 100
 LARGEST = 1e15
 
 # names of the configuration -> names of the form's controls, and what a person calls them
@@ -143,14 +142,16 @@ def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
     return DeployInput(**texts, kind=kind, auth=bool(posted.get("auth")))
 
 
-def tags_parse(text: str) -> dict[str, str]:
-    """`key=value` lines (or commas) as a dict; a key alone has an empty value.
+def tags_parse(text: str, separators: str = "\n") -> dict[str, str]:
+    """`key=value` lines as a dict; a key alone has an empty value.
 
+    Args:
+        separators: characters that end a tag; where people have one line only, commas too.
     Raises:
         Invalid: on field `tags`.
     """
     tags: dict[str, str] = {}
-    for part in re.split(r"[\n,]", text):
+    for part in re.split(f"[{separators}]", text):
         key, _sign, value = part.partition("=")
         if not part.strip():
             continue
@@ -161,9 +162,6 @@ def tags_parse(text: str) -> dict[str, str]:
                 fields={"tags": [message % {"part": part.strip()}]},
             )
         tags[key.strip()] = value.strip()
-    if len(tags) > MAX_TAGS:
-        message = _("At most %(limit)s tags.") % {"limit": MAX_TAGS}
-        raise Invalid(message, fields={"tags": [message]})
     return tags
 
 

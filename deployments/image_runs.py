@@ -10,7 +10,7 @@ from typing import Any
 from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_client import translated
-from deployments.drivers.docker_layout import IMAGE_LABEL, USER_ID
+from deployments.drivers.docker_layout import IMAGE_LABEL, NODE_LABEL, STARTED_LABEL, USER_ID
 from deployments.processes import Cancelled
 
 
@@ -67,7 +67,7 @@ def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> st
         entrypoint=["python3", "-c", program],
         command=[],
         host_config=limits,
-        labels={IMAGE_LABEL: "probe"},
+        labels=_labels(driver),
     )["Id"]
     try:
         client.start(container)
@@ -80,6 +80,33 @@ def _ask_python(driver: DockerDriver, name: str, image: str, timeout: int) -> st
     if code != 0:
         raise InvalidSpec(f"python3 of the base image {name} does not work (exit code {code}).")
     return version
+
+
+def _labels(driver: DockerDriver) -> dict[str, str]:
+    """By these `remove_old` finds what a killed worker left."""
+    return {
+        IMAGE_LABEL: "probe",
+        NODE_LABEL: driver.node,
+        STARTED_LABEL: str(int(time.time())),
+    }
+
+
+def remove_old(driver: DockerDriver, seconds: float) -> int:
+    """Remove containers of this node that were started to run once, longer ago than this.
+
+    Returns how many there were.
+
+    Raises:
+        TargetUnreachable.
+    """
+    labels = [f"{IMAGE_LABEL}=probe", f"{NODE_LABEL}={driver.node}"]
+    before, count = time.time() - seconds, 0
+    with translated(driver.base_url):
+        for found in driver.client.containers(all=True, filters={"label": labels}):
+            if float((found.get("Labels") or {}).get(STARTED_LABEL) or 0) < before:
+                driver.force_remove(found["Id"])
+                count += 1
+    return count
 
 
 @dataclass(frozen=True)
@@ -132,7 +159,7 @@ def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limit
         command=[],
         user=f"{USER_ID}:{USER_ID}",
         environment={"PYTHONUNBUFFERED": "1"},
-        labels={IMAGE_LABEL: "probe"},
+        labels=_labels(driver),
         host_config=client.create_host_config(
             network_mode="none",
             nano_cpus=int(limits.cpu * 1e9),

@@ -179,15 +179,19 @@ def service_image(
     return _ensure(builder, environment, dockerfile, files, labels)
 
 
-def service_images(driver: DockerDriver) -> list[str]:
+def service_images(driver: DockerDriver, hours: float = 0.0) -> list[str]:
     """Return the tags of all service images of this node: what no service uses can be removed.
 
+    Args:
+        hours: younger ones are left out; the operation that built one may not have named it yet.
     Raises:
         TargetUnreachable.
     """
     wanted = [f"{IMAGE_LABEL}=service", f"{NODE_LABEL}={driver.node}"]
+    before = time.time() - hours * 3600
     with translated(driver.base_url):
-        found = driver.client.images(filters={"label": wanted})
+        listed = driver.client.images(filters={"label": wanted})
+    found = [image for image in listed if not hours or image["Created"] < before]
     return sorted(tag for image in found for tag in image.get("RepoTags") or [])
 
 

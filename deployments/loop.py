@@ -43,7 +43,8 @@ def run() -> bool:
 
 
 def _seconds_to_next() -> float | None:
-    nearest = Service.objects.aggregate(at=Min("next_check_at"))["at"]
+    own = Service.objects.filter(target__node=settings.DATA.node_id)
+    nearest = own.aggregate(at=Min("next_check_at"))["at"]
     if nearest is None:
         return None
     return float((nearest - timezone.now()).total_seconds())

@@ -21,7 +21,7 @@ from deployments import image_runs, processes, runtimes
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_layout import ENVIRONMENT_DIR, MODEL_DIR, RUNTIME_DIR
 from deployments.drivers.local import model_environment
-from deployments.environments import Builder, folder_ready, working_folder
+from deployments.environments import Builder, folder_ready, locked, working_folder
 from deployments.models import ModelCheck, Revision
 from deployments.pythons import service_account
 
@@ -124,21 +124,23 @@ def run_here(
     Raises:
         TimeoutError. processes.Cancelled.
     """
-    home = working_folder(builder, f"check-{model.name}")
-    folder_ready(home, builder.user)
-    command = [environment / "bin" / "python", runtime / "serving" / "boot.py", "check"]
-    try:
-        _code, tail = processes.run(
-            [*map(str, command), "--model", str(model), "--loader", loader],
-            log=quiet(builder.log),
-            cancelled=builder.cancelled,
-            timeout=TIMEOUT,
-            environment=model_environment(environment, home),
-            cwd=home,
-            account=service_account(builder.user),
-        )
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    name = f"check-{model.name}"
+    with locked(builder.root / "locks" / f"{name}.lock"):
+        home = working_folder(builder, name)
+        folder_ready(home, builder.user)
+        command = [environment / "bin" / "python", runtime / "serving" / "boot.py", "check"]
+        try:
+            _code, tail = processes.run(
+                [*map(str, command), "--model", str(model), "--loader", loader],
+                log=quiet(builder.log),
+                cancelled=builder.cancelled,
+                timeout=TIMEOUT,
+                environment=model_environment(environment, home),
+                cwd=home,
+                account=service_account(builder.user),
+            )
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
     return tail
 
 

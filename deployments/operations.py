@@ -7,7 +7,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deployments import oplog
 from deployments.choices import OperationKind, OperationStatus, StepName, StepState
@@ -28,6 +30,7 @@ _TAKE_DOWN = {
     OperationKind.STOP: (StepName.QUEUED, StepName.STOP),
     OperationKind.DELETE: (StepName.QUEUED, StepName.STOP, StepName.CLEAN_UP),
 }
+EARLY_LIMIT = timedelta(minutes=30)  # of each step before Start, the wait for its worker included
 _ENDED = (StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED)
 
 
@@ -114,6 +117,34 @@ def deadline_start(operation: Operation) -> None:
     """The clock of TimedOut starts when the environment is ready; a second call changes nothing."""
     deadline = timezone.now() + timedelta(seconds=settings.SLIPWAY.deploy_timeout_s)
     Operation.objects.filter(pk=operation.pk, deadline=None).update(deadline=deadline)
+
+
+def overdue(operation: Operation, said: str = "") -> str:
+    """Why an open operation has had all the time it may take; "" as long as it has not.
+
+    A stop and a delete have SLIPWAY_DEPLOY_TIMEOUT from the request on, everything else from
+    Start on and `EARLY_LIMIT` for each step before.
+
+    Args:
+        said: what the target last said, for the person who reads why.
+    """
+    now = timezone.now()
+    limit = settings.SLIPWAY.deploy_timeout_s
+    if operation.kind in _TAKE_DOWN:
+        if now - operation.created_at < timedelta(seconds=limit):
+            return ""
+        text = _("Not stopped within %(seconds)s s; Slipway goes on trying.")
+        return f"{text % {'seconds': limit}} {said}".strip()
+    if operation.deadline is not None:
+        text = _("Not ready within %(seconds)s s after the environment was ready.")
+        return text % {"seconds": limit} if operation.deadline <= now else ""
+    since = operation.steps.aggregate(at=Max("ended_at"))["at"] or operation.created_at
+    step = current_step(operation)
+    if step is None or now - since < EARLY_LIMIT:
+        return ""
+    values = {"step": StepName(step.name).label, "minutes": EARLY_LIMIT // timedelta(minutes=1)}
+    text = _("“%(step)s” did not end within %(minutes)s minutes.") % values
+    return f"{text} {step.message or said}".strip()
 
 
 def operation_end(operation: Operation, status: OperationStatus, error: str = "") -> bool:

@@ -10,10 +10,17 @@ from typing import Any, Literal
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deployments import configuration, pythons
+from deployments import pythons
 from deployments.configuration import DeploymentConfiguration
 from deployments.models import Service, Target
-from deployments.services import base_configuration, check_name, target_get, version_get
+from deployments.services import (
+    base_configuration,
+    check_name,
+    configured,
+    inference_check,
+    target_get,
+    version_get,
+)
 from registry.services import VersionInfo
 from workspaces.errors import Problem
 
@@ -46,7 +53,8 @@ def preflight(
     version, model_checks = _model(model)
     checks += model_checks
     if place is not None:
-        checks += _configuration(place, model, {} if deployment is None else deployment)
+        checks += _configuration(place, model, deployment)
+    checks += _inference(inference)
     if version is not None and place is not None:
         checks.append(_python(place, version))
     checks.append(_disk())
@@ -106,13 +114,20 @@ def _model_checks(version: VersionInfo) -> Iterator[Check]:
         yield Check("example", "passed", _("The input example will be scored as smoke test."))
 
 
-def _configuration(place: Target, model: Any, raw: Mapping[str, Any]) -> Iterator[Check]:
+def _configuration(place: Target, model: Any, raw: Any) -> Iterator[Check]:
     try:
-        wish = configuration.validate(place.kind, raw, base_configuration(place, model))
+        wish = configured(place, raw, base_configuration(place, model))
     except Problem as problem:
         yield Check("configuration", "failed", problem.message)
         return
     yield _capacity(place, wish)
+
+
+def _inference(given: Any) -> Iterator[Check]:
+    try:
+        inference_check(given)
+    except Problem as problem:
+        yield Check("inference", "failed", problem.message)
 
 
 def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:

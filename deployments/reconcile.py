@@ -19,10 +19,17 @@ from django.utils.translation import gettext as _
 
 from deployments import routes
 from deployments.choices import Desired, OperationKind, OperationStatus, ServiceState
-from deployments.drivers.base import Driver, InvalidSpec, Observation, Phase, TargetUnreachable
+from deployments.drivers.base import (
+    Driver,
+    DriverError,
+    NoCapacity,
+    Observation,
+    Phase,
+    TargetUnreachable,
+)
 from deployments.instances import is_prepared
 from deployments.models import Operation, Service
-from deployments.operations import operation_end
+from deployments.operations import operation_end, overdue
 from deployments.progress import advance, fail_open
 from deployments.replicas import converge, keep_alive, leftover_revisions, observe, take_down
 from deployments.state import Facts, Probe, Verdict, derive, next_check_seconds
@@ -49,9 +56,14 @@ class Look:
 
 
 def due(limit: int = 100) -> list[int]:
-    """Services whose time has come and that nobody holds, longest waiting first. One query."""
+    """Services of this node whose time has come and that nobody holds, longest waiting first.
+
+    One query.
+    """
     now = timezone.now()
-    rows = Service.objects.filter(next_check_at__lte=now, lease_until__lte=now)
+    rows = Service.objects.filter(
+        target__node=settings.DATA.node_id, next_check_at__lte=now, lease_until__lte=now
+    )
     return list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
 
 
@@ -60,7 +72,8 @@ def leases_release(holder: str) -> None:
 
     The caller holds the name's lock, so nobody else works under that name now.
     """
-    left = Service.objects.filter(lease__startswith=f"{holder}:")
+    node = settings.DATA.node_id
+    left = Service.objects.filter(lease__startswith=f"{holder}:", target__node=node)
     if left.exists():
         left.update(lease="", lease_until=timezone.now())
 
@@ -107,7 +120,7 @@ def _step(service: Service, lease: str) -> None:
             _bring_up(service, operation, driver, look)
         else:
             _take_down(service, operation, driver, look)
-    except TargetUnreachable as error:
+    except DriverError as error:  # whatever it is: the person reads why nothing moves
         look.seen, look.unreachable = None, str(error)
     now = Service.objects.select_related("target", "wanted", "active").filter(pk=service.pk).first()
     if now is None:
@@ -142,11 +155,9 @@ def _settle(service: Service, operation: Operation | None) -> bool:
 def _ends(service: Service, operation: Operation) -> bool:
     if operation.cancel_requested_at is not None:
         return operation_end(operation, OperationStatus.CANCELLED, _("Cancelled."))
-    if operation.deadline is not None and operation.deadline <= timezone.now():
-        message = _("Not ready within %(seconds)s s after the environment was ready.") % {
-            "seconds": settings.SLIPWAY.deploy_timeout_s
-        }
-        lost = service.reason == "TargetUnreachable"
+    if message := overdue(operation, service.message):
+        # before Start nothing of the revision is on the target that could still come up
+        lost = operation.deadline is not None and service.reason == "TargetUnreachable"
         Operation.objects.filter(pk=operation.pk).update(target_lost=lost)
         return operation_end(operation, OperationStatus.TIMED_OUT, message)
     return False
@@ -166,10 +177,12 @@ def _settle_cancelled(service: Service, last: Operation) -> bool:
 
 
 def _settle_failed(service: Service, last: Operation) -> bool:
-    if last.target_lost or last.revision_id != service.wanted_id:
-        return False  # not the revision's fault; or fell back to the old one already
+    if last.revision_id != service.wanted_id:
+        return False  # fell back to the old one already
     if service.active_id is not None and service.active_id != service.wanted_id:
         return _change(service, wanted=service.active_id)
+    if last.target_lost:
+        return False  # not the revision's fault: it may still come up
     if service.failed_generation != service.generation:
         return _change(service, failed_generation=service.generation, active=None)
     return False
@@ -192,7 +205,7 @@ def _bring_up(service: Service, operation: Operation | None, driver: Driver, loo
         _remove_others(service, driver, look, keep=())
         look.seen = look.seen or Observation(Phase.ABSENT)
         return
-    keep_alive(service, driver)
+    _keep_alive(service, driver)
     if operation is not None and not advance(operation, wanted):
         # a long step before Start is under way: only say whether the target answers
         look.waiting = True
@@ -200,15 +213,29 @@ def _bring_up(service: Service, operation: Operation | None, driver: Driver, loo
     elif is_prepared(wanted, builds_image=driver.builds_image):
         try:
             look.seen, look.digest, look.probe = converge(service, operation, wanted, driver)
-        except InvalidSpec as error:
-            _invalid(service, operation, str(error))
+        except TargetUnreachable:
+            raise
+        except NoCapacity as error:
+            look.seen = Observation(Phase.NO_CAPACITY, message=str(error))
+        except DriverError as error:
+            _refused(service, operation, str(error))
             look.seen = Observation(Phase.EXITED, message=str(error))
     else:
         look.seen = Observation(Phase.ABSENT)
     _remove_others(service, driver, look, keep=(service.wanted_id, service.active_id))
 
 
-def _invalid(service: Service, operation: Operation | None, message: str) -> None:
+def _keep_alive(service: Service, driver: Driver) -> None:
+    """An old revision that cannot be brought back does not keep the new one from coming up."""
+    try:
+        keep_alive(service, driver)
+    except TargetUnreachable:
+        raise
+    except DriverError as error:
+        logger.warning("the old revision of %s stays down: %s", service.name, error)
+
+
+def _refused(service: Service, operation: Operation | None, message: str) -> None:
     if operation is not None:
         fail_open(operation, message)
         return
@@ -216,11 +243,20 @@ def _invalid(service: Service, operation: Operation | None, message: str) -> Non
 
 
 def _remove_others(
-    service: Service, driver: Driver, look: Look, keep: tuple[int | None, ...]
+    service: Service,
+    driver: Driver,
+    look: Look,
+    keep: tuple[int | None, ...],
+    *,
+    waited: bool = False,
 ) -> None:
-    """End revisions that are neither wanted nor active, once the gateway stopped using them."""
+    """End revisions that are neither wanted nor active, once the gateway stopped using them.
+
+    Args:
+        waited: the gateway had its time to, so it is not asked again.
+    """
     others = leftover_revisions(service, keep)
-    if not others or not routes.is_applied(routes.publish()):
+    if not others or not (waited or routes.is_applied(routes.publish())):
         look.leftovers = bool(others)
         return
     gone = [take_down(service, revision, driver) for revision in others]
@@ -237,7 +273,7 @@ def _take_down(service: Service, operation: Operation | None, driver: Driver, lo
         look.leftovers = True
         look.seen = Observation(Phase.RUNNING)
         return
-    _remove_others(service, driver, look, keep=())
+    _remove_others(service, driver, look, keep=(), waited=True)
     look.seen = Observation(Phase.RUNNING if look.leftovers else Phase.ABSENT)
     if look.leftovers:
         return

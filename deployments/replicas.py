@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 from django.db import transaction
@@ -20,6 +18,7 @@ from deployments.drivers.base import (
     NoCapacity,
     Observation,
     Phase,
+    PortTaken,
     TargetUnreachable,
 )
 from deployments.instances import (
@@ -28,16 +27,16 @@ from deployments.instances import (
     is_prepared,
     replica_folder,
 )
+from deployments.kept_logs import log_chunks, log_keep
 from deployments.models import Operation, Port, Revision, Service
 from deployments.progress import begin, fail_open, finish
 from deployments.state import Probe
-from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH, LOG_FILE
+from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH
 
 logger = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 2.0  # seconds
 LOG_TAIL = 16_384  # bytes of the instance's log shown with a failure
-KEPT_LOG = 5 * 1024 * 1024  # bytes kept of a removed instance's log
 
 
 def observe(service: Service, revision: Revision, driver: Driver) -> Observation:
@@ -60,7 +59,7 @@ def converge(
     Returns:
         the observation, the digest that is wanted, and the readiness probe.
     Raises:
-        TargetUnreachable, InvalidSpec.
+        DriverError: of any kind; without room it is observed as that, mostly.
     """
     try:
         spec = instance_spec(service, revision)
@@ -73,8 +72,10 @@ def converge(
     if started and operation is not None and _crashed(seen, spec):
         fail_open(operation, _cause(seen), _log_tail(driver, spec))
         return seen, spec.digest, Probe()
+    if seen.phase != Phase.ABSENT and seen.digest != spec.digest:
+        log_keep(driver, spec.name, spec.folder)  # it is replaced
     if _must_apply(seen, spec):
-        seen = _apply(driver, spec)
+        seen = _apply(driver, spec, revision)
     _keep_auth(service, driver, spec, seen)
     probe = _probe(seen, spec, service.probe_failures)
     if operation is not None:
@@ -85,9 +86,12 @@ def converge(
 
 
 def _release_taken_port(seen: Observation, spec: InstanceSpec, revision: Revision) -> bool:
+    return seen.exit_code == EXIT_PORT_TAKEN and _give_up_port(spec, revision)
+
+
+def _give_up_port(spec: InstanceSpec, revision: Revision) -> bool:
     """Give up a port that another program holds, unless a person asked for that very port."""
-    asked = configuration.from_dict(revision.deployment).port
-    if seen.exit_code != EXIT_PORT_TAKEN or spec.port == asked:
+    if spec.port == configuration.from_dict(revision.deployment).port:
         return False
     ports.port_release(revision)
     return True
@@ -112,9 +116,13 @@ def _must_apply(seen: Observation, spec: InstanceSpec) -> bool:
     return seen.phase != Phase.RUNNING or seen.digest != spec.digest
 
 
-def _apply(driver: Driver, spec: InstanceSpec) -> Observation:
+def _apply(driver: Driver, spec: InstanceSpec, revision: Revision) -> Observation:
     try:
         driver.apply(spec)
+    except PortTaken as error:
+        if _give_up_port(spec, revision):
+            return Observation(Phase.PENDING)
+        return Observation(Phase.NO_CAPACITY, message=str(error))
     except NoCapacity as error:
         return Observation(Phase.NO_CAPACITY, message=str(error))
     return driver.observe(spec.name, spec.folder)
@@ -189,26 +197,19 @@ def _cause(seen: Observation) -> str:
 def _log_tail(driver: Driver, spec: InstanceSpec) -> str:
     try:
         text = ""
-        for chunk in _log_chunks(driver, spec.name, spec.folder):
+        for chunk, _position in log_chunks(driver, spec.name, spec.folder):
             text = (text + chunk)[-LOG_TAIL:]
     except TargetUnreachable as error:
         return str(error)
     return text
 
 
-def _log_chunks(driver: Driver, name: str, folder: Path) -> Iterator[str]:
-    """The instance's log from its beginning to what there is now."""
-    offset = 0
-    while True:
-        chunk, following = driver.logs(name, folder, since=offset)
-        if following == offset:
-            return
-        yield chunk
-        offset = following
-
-
 def keep_alive(service: Service, driver: Driver) -> None:
-    """During an update, bring back an old revision that crashed and tell it new keys: it serves."""
+    """During an update, bring back an old revision that crashed and tell it new keys: it serves.
+
+    Raises:
+        DriverError.
+    """
     active = service.active
     if active is None or active.pk == service.wanted_id:
         return
@@ -217,7 +218,7 @@ def keep_alive(service: Service, driver: Driver) -> None:
     spec = instance_spec(service, active)
     seen = driver.observe(spec.name, spec.folder)
     if seen.phase in {Phase.ABSENT, Phase.EXITED}:
-        _apply(driver, spec)
+        _apply(driver, spec, active)
     _keep_auth(service, driver, spec, seen)
 
 
@@ -228,20 +229,8 @@ def take_down(service: Service, revision: Revision, driver: Driver) -> bool:
     """
     name = instance_name(service.name, revision.number)
     folder = replica_folder(service.name, revision.number)
-    _keep_log(driver, name, folder / LOG_FILE)
+    log_keep(driver, name, folder)
     if not driver.remove(name, folder):
         return False
     ports.port_release(revision)
     return True
-
-
-def _keep_log(driver: Driver, name: str, kept: Path) -> None:
-    if driver.builds_image and not kept.exists():
-        text = ""
-        for chunk in _log_chunks(driver, name, kept.parent):
-            text += chunk
-            if len(text) >= KEPT_LOG:
-                break
-        if text:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(text, encoding="utf-8")

@@ -12,11 +12,14 @@ from django.utils.translation import gettext as _
 from deployments import oplog
 from deployments.drivers.base import TargetUnreachable
 from deployments.instances import instance_name, replica_folder
+from deployments.kept_logs import KEPT_LOG, kept_until
 from deployments.models import Operation, Service, Step, Target
 from deployments.oplog import LogChunk
 from deployments.targets import driver_for
 from serving.contract import GATEWAY_PREFIX, LOG_FILE
 from workspaces.errors import NotFound
+
+MAX_KEPT_OFFSET = 4 * KEPT_LOG  # bytes; positions in the log of a container are far beyond
 
 
 def services_list() -> QuerySet[Service]:
@@ -90,11 +93,17 @@ def service_log(service: Service, offset: int) -> LogChunk:
         return LogChunk("", 0, complete=True)
     folder = replica_folder(service.name, revision.number)
     name = instance_name(service.name, revision.number)
+    driver, since = driver_for(service.target), offset
+    if driver.builds_image and offset <= MAX_KEPT_OFFSET:  # former lives first, then this one
+        kept = oplog.read(folder / LOG_FILE, offset, complete=False)
+        if kept.text:
+            return kept
+        since = kept_until(folder)
     try:
-        text, following = driver_for(service.target).logs(name, folder, since=offset)
+        text, following = driver.logs(name, folder, since=since)
     except TargetUnreachable as error:
         return LogChunk(f"{error}\n" if offset == 0 else "", offset, complete=True)
-    if not text and following == offset:
+    if not text and following == since:
         return oplog.read(folder / LOG_FILE, offset, complete=False)
     return LogChunk(text, following, complete=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -23,6 +24,7 @@ from deployments.choices import (
     OperationKind,
     ServiceState,
 )
+from deployments.configuration_reader import too_many
 from deployments.models import SERVICE_NAME, Operation, Revision, Service, Target
 from deployments.operations import operation_open
 from deployments.targets import builds_image
@@ -32,6 +34,7 @@ from registry import uses
 from registry.services import VersionInfo
 from workspaces.errors import Conflict, Invalid, NotFound, Problem
 
+WORDS = ("tags", "properties", "description")  # of a configuration, and kept with the service
 _MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
 
 
@@ -116,16 +119,18 @@ def service_create(
     if texts := check_name(name):
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
     place, settings_, version = None, None, None
-    for read in ("target", "deployment", "model", "inference"):
+    for read in ("target", "deployment", "model", "inference", "tags"):
         try:
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
-                settings_ = _configured(place, deployment, base_configuration(place, model))
+                settings_ = configured(place, deployment, base_configuration(place, model))
             elif read == "model":
                 version = version_get(model)
             elif read == "inference":
-                _check_inference(inference)
+                inference_check(inference)
+            elif read == "tags":
+                _check_tags(tags)
         except (Invalid, NotFound) as problem:
             problems.append(problem)
     _collect(problems)
@@ -145,7 +150,7 @@ def service_create(
     )
 
 
-def _configured(
+def configured(
     place: Target,
     given: Any,
     before: configuration.DeploymentConfiguration | None,
@@ -194,7 +199,17 @@ def version_get(uri: Any) -> VersionInfo:
         raise NotFound(problem.message, fields={"model": [problem.message]}) from None
 
 
-def _check_inference(inference: Any) -> None:
+def _check_tags(tags: Mapping[str, str] | None) -> None:
+    if tags is not None and (text := too_many(tags)):
+        raise Invalid(f"tags {text}", fields={"tags": [text]})
+
+
+def inference_check(inference: Any) -> None:
+    """Refuse what an inference configuration cannot be.
+
+    Raises:
+        Invalid: on field `inference`.
+    """
     if inference is None or inference == {}:
         return
     if not isinstance(inference, Mapping):
@@ -284,42 +299,48 @@ def service_update(
 ) -> Operation | None:
     """Change a service; omitted is unchanged. Model or deployment make a revision.
 
+    A deployment that names nothing but `WORDS` makes none: they are the service's.
+
     Returns:
-        the open operation, or None when only description or tags changed.
+        the open operation, or None when only words about the service changed.
     Raises:
         Invalid: nothing to change, or values that cannot be used. Conflict: an operation is open,
         or the service is being deleted.
     """
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
-    _check_inference(inference)
+    inference_check(inference)
+    try:
+        latest = service.wanted or service.revisions.first()  # not one whose update failed
+    except Revision.DoesNotExist:
+        raise NotFound(_("There is no such service.")) from None
+    problems: list[Problem] = []
+    settings_, version = None, None
+    try:
+        _check_tags(tags)
+        settings_ = configured(service.target, deployment, _before(service, latest), service)
+    except Invalid as problem:
+        problems.append(problem)
+    only_words = model is None and (deployment is None or _is_words(deployment))
+    try:
+        if not only_words:
+            uri = (latest.model_uri if latest else "") if model is None else model
+            version = version_get(uri)
+    except (Invalid, NotFound) as problem:
+        problems.append(problem)
+    _collect(problems)
+    assert settings_ is not None
     details: dict[str, Any] = {
-        key: value
-        for key, value in (("description", description), ("tags", tags))
-        if value is not None
+        key: getattr(settings_, key) for key in WORDS if key in (deployment or {})
     }
-    if model is None and deployment is None:
+    given = (("description", description), ("tags", tags))
+    details |= {key: value for key, value in given if value is not None}
+    if version is None:
         changed = Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
         if not changed:
             raise NotFound(_("There is no such service."))
         refresh(service)
         return None
-    latest = service.wanted or service.revisions.first()  # not one whose update failed
-    before = configuration.from_dict(latest.deployment) if latest else None
-    uri = (latest.model_uri if latest else "") if model is None else model
-    problems: list[Problem] = []
-    settings_, version = None, None
-    try:
-        settings_ = _configured(service.target, deployment, before, service)
-    except Invalid as problem:
-        problems.append(problem)
-    try:
-        version = version_get(uri)
-    except (Invalid, NotFound) as problem:
-        problems.append(problem)
-    _collect(problems)
-    assert settings_ is not None
-    assert version is not None
     if "token" not in service.keys:  # made before services had tokens
         details["keys"] = {"token": keys.new_sealed(), **service.keys}
     return change(
@@ -330,6 +351,20 @@ def service_update(
         details=details,
         revise=lambda row: _revision(row, version, settings_, dict(inference or {}), user),
     )
+
+
+def _before(
+    service: Service, latest: Revision | None
+) -> configuration.DeploymentConfiguration | None:
+    """What an update starts from: the latest revision's, with the words of the service itself."""
+    if latest is None:
+        return None
+    words = {key: getattr(service, key) for key in WORDS}
+    return replace(configuration.from_dict(latest.deployment), **words)
+
+
+def _is_words(deployment: Any) -> bool:
+    return isinstance(deployment, Mapping) and bool(deployment) and set(deployment) <= set(WORDS)
 
 
 def service_stop(*, service: Service, user: User | None) -> Operation:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from deployments.choices import Desired, ServiceState
 from deployments.drivers.base import Observation, Phase
 
+PATIENT_LOOKS = 200  # at what is stopping; then less often: it will not be quick any more
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -111,6 +113,10 @@ def next_check_seconds(verdict: Verdict, failures: int, *, waiting: bool = False
         failures: looks in a row that did not find it ready.
         waiting: a worker of the steps queue is at work and will wake us.
     """
+    if verdict.state == ServiceState.DELETING and verdict.message:  # the target is away
+        return min(0.5 * 2.0 ** min(failures, 10), 15.0)
+    if verdict.reason in {"Stopping", "Deleting"} and failures > PATIENT_LOOKS:
+        return 2.0
     if verdict.state in {ServiceState.TRANSITIONING, ServiceState.DELETING}:
         return 1.0 if waiting else 0.1
     if verdict.state in {ServiceState.UNHEALTHY, ServiceState.UNSCHEDULABLE}:

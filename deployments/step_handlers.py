@@ -34,6 +34,7 @@ from deployments.processes import Cancelled
 from deployments.targets import driver_for
 from registry import files
 from registry.facts import Facts, facts_read
+from workspaces.errors import Unavailable
 
 
 class StepFailed(Exception):
@@ -115,11 +116,16 @@ def copy_model(work: Work) -> str:
         work.log("The model's files are in place.")
         return ""
     work.log(f"Copying {revision.model_uri}")
-    sha256 = files.version_materialize(
-        name=revision.model_name,
-        version=revision.model_version,
-        destination_root=settings.DATA.models,
-    )
+    try:
+        sha256 = files.version_materialize(
+            name=revision.model_name,
+            version=revision.model_version,
+            destination_root=settings.DATA.models,
+        )
+    except Unavailable as error:
+        if error.code == files.DISK_FULL:  # to try again at once would not help
+            raise StepFailed(error.message) from error
+        raise
     work.keep(model_sha256=sha256)
     work.log(f"sha256 {sha256}")
     return ""

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -53,7 +54,12 @@ def run_steps(operation_id: str) -> None:
 def _claim(operation_id: str) -> Work | None:
     operation = (
         Operation.objects.select_related("service__target", "revision")
-        .filter(pk=operation_id, status=OperationStatus.RUNNING, cancel_requested_at=None)
+        .filter(
+            pk=operation_id,
+            status=OperationStatus.RUNNING,
+            cancel_requested_at=None,
+            service__target__node=settings.DATA.node_id,
+        )
         .first()
     )
     if operation is None or operation.revision is None or operation.service is None:

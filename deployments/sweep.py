@@ -1,28 +1,36 @@
-"""The orphan sweep: instances no revision owns, folders a killed step left, old runtimes."""
+"""The orphan sweep: what no revision owns or names, and what killed workers left half-way."""
 
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
+from pathlib import Path
 
 from django.conf import settings
 
-from deployments import images, runtimes
-from deployments.drivers.base import Driver, TargetUnreachable
+from deployments import image_runs, images, runtimes
+from deployments.choices import OperationStatus
+from deployments.drivers.base import Driver, DriverError
 from deployments.drivers.docker import DockerDriver
 from deployments.instances import parse_instance_name, replica_folder
-from deployments.models import Port, Revision, Target
+from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
+from deployments.teardown import operation_finish
 
 logger = logging.getLogger(__name__)
 
 STALE_SECONDS = 6 * 3600  # a step ends long before
+PROBE_SECONDS = 3600  # a check of a model ends long before
+IMAGE_HOURS = 1.0
+FOLDER_SECONDS = 24 * 3600
 
 
 def run() -> None:
     """Check the targets of this node, end orphans, empty `tmp/` of what is old."""
     targets_ensure()
+    _end_ownerless()
     for target in Target.objects.filter(node=settings.DATA.node_id):
         if target.kind not in settings.SLIPWAY_DRIVERS:
             continue
@@ -31,10 +39,18 @@ def run() -> None:
             driver = driver_for(target)
             _end_orphans(driver)
             _remove_old_images(driver)
-        except TargetUnreachable as error:
+        except DriverError as error:
             logger.info("no sweep of %s: %s", target.name, error)
     _empty_tmp()
     _remove_old_runtimes()
+    _remove_unused_folders()
+
+
+def _end_ownerless() -> None:
+    """Operations whose service is gone: nothing else would ever end them."""
+    for operation in Operation.objects.filter(status=OperationStatus.RUNNING, service=None):
+        logger.warning("ending operation %s of %s", operation.pk, operation.service_name)
+        operation_finish(operation)
 
 
 def _end_orphans(driver: Driver) -> None:
@@ -74,8 +90,39 @@ def _remove_old_runtimes() -> None:
 
 
 def _remove_old_images(driver: Driver) -> None:
+    """What no service needs on an engine: containers of killed checks, images, layers of builds."""
     if not isinstance(driver, DockerDriver):
         return
+    if count := image_runs.remove_old(driver, PROBE_SECONDS):
+        logger.warning("removed %s containers that a killed check left", count)
+    for tag in images.service_images(driver, hours=IMAGE_HOURS):
+        if tag.startswith("slipway/service:") and not Revision.objects.filter(image=tag).exists():
+            logger.info("removing the image %s, which no revision names", tag)
+            images.image_remove(driver, tag)
     base, root = settings.SLIPWAY.base_image, runtimes.SOURCE.parent
     for tag in images.shared_images_remove_old(driver, base_image=base, runtime_root=root):
         logger.info("removed the image %s", tag)
+    images.images_prune(driver)
+
+
+def _remove_unused_folders() -> None:
+    """Models and environments that no revision is made of, a day after they were made.
+
+    Only while nothing is under way: an operation uses what it has not yet written down.
+    """
+    _remove_unused(settings.DATA.models, "model_sha256")
+    _remove_unused(settings.DATA.environments, "environment_hash")
+
+
+def _remove_unused(root: Path, field: str) -> None:
+    before = time.time() - FOLDER_SECONDS
+    for path in root.glob("*"):
+        if not re.fullmatch(r"[0-9a-f]{64}", path.name) or path.stat().st_mtime > before:
+            continue
+        if Operation.objects.filter(status=OperationStatus.RUNNING).exists():
+            return
+        if not Revision.objects.filter(**{field: path.name}).exists():
+            logger.info("removing %s, which no revision names", path)
+            gone = settings.DATA.tmp / f"unused-{path.name}"
+            path.rename(gone)  # at once: nobody takes half of it for the whole
+            shutil.rmtree(gone, ignore_errors=True)

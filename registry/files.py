@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -23,6 +24,7 @@ from workspaces.tracking_model_files import ModelFile, ModelFolder
 
 STAGING = ".staging-"
 CHUNK = 1024 * 1024
+DISK_FULL = "disk_full"  # code of the Unavailable that waiting does not mend
 Manifest = list[dict[str, str | int]]
 
 
@@ -38,7 +40,8 @@ def version_materialize(*, name: str, version: str, destination_root: Path) -> s
     Raises:
         NotFound: there is no such version, or its files are gone.
         Invalid: a link leaves the folder, or it is no MLflow model.
-        Unavailable: less than SLIPWAY_MIN_FREE would be left, or the store does not answer.
+        Unavailable: less than SLIPWAY_MIN_FREE would be left (code `DISK_FULL`), or the store
+            does not answer.
     """
     stored = tracking_models.version_get(name, version)
     record = record_of(stored)
@@ -84,8 +87,10 @@ def _staging(root: Path) -> Iterator[Path]:
         staging.mkdir(mode=0o755)
         yield staging
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise Unavailable(
-            _("The model's files cannot be copied: %(cause)s.") % {"cause": error.strerror}
+            _("The model's files cannot be copied: %(cause)s.") % {"cause": error.strerror},
+            code=DISK_FULL if full else None,
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -156,5 +161,5 @@ def _check_space(root: Path, size: int) -> None:
                 "needed (the model and the reserve of SLIPWAY_MIN_FREE)."
             )
             % {"free": free // 1_000_000, "needed": -(-needed // 1_000_000)},
-            code="disk_full",
+            code=DISK_FULL,
         )

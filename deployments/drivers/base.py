@@ -31,6 +31,10 @@ class NoCapacity(DriverError):
     """There is no room now. The service is Unschedulable and tried again."""
 
 
+class PortTaken(NoCapacity):
+    """Another program has the host port; with another port there is room."""
+
+
 EXIT_KILLED = 137  # 128 + SIGKILL, as shells and Docker say it: ended from outside
 
 

@@ -95,11 +95,13 @@ class DockerDriver:
         return CheckReport(tuple(problems), capacity, version, tuple(notes))
 
     def apply(self, spec: InstanceSpec) -> None:
-        """See `base.Driver.apply`. Another digest, port or image replaces the container."""
+        """See `base.Driver.apply`. Another digest, port or image replaces it, once it drained."""
         with translated(self.base_url):
             attrs = self._inspect(spec.name)
             if attrs is not None and not _same(attrs, spec):
-                self._force_remove(attrs["Id"])
+                if attrs["State"]["Status"] == "running" and self._drains(attrs["Id"]):
+                    return  # requests under way get their time; then it is applied again
+                self.force_remove(attrs["Id"])
                 attrs = None
             status = attrs["State"]["Status"] if attrs else ""
             if status in ("running", "restarting", "paused"):
@@ -107,7 +109,7 @@ class DockerDriver:
             if status == "removing":
                 return  # observed as pending, so that it is applied again
             if attrs is not None and status == "dead":
-                self._force_remove(attrs["Id"])
+                self.force_remove(attrs["Id"])
                 attrs = None
             container = attrs["Id"] if attrs else self._create(spec)
             # Also into a container that exists: a crash may have left it without its files.
@@ -147,7 +149,7 @@ class DockerDriver:
             container = attrs["Id"]
             if attrs["State"]["Status"] == "running" and self._drains(container):
                 return False
-            self._force_remove(container)
+            self.force_remove(container)
             return self._inspect(name) is None
 
     def logs(self, name: str, folder: Path, since: int = 0, limit: int = 65_536) -> tuple[str, int]:
@@ -271,7 +273,8 @@ class DockerDriver:
         docker_files.put_stop(self.client, container)
         return True
 
-    def _force_remove(self, container: str) -> None:
+    def force_remove(self, container: str) -> None:
+        """Kill and remove a container; one that is gone or on its way is no error."""
         from docker.errors import APIError
 
         try:

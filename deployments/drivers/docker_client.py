@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deployments.drivers.base import DriverError, InvalidSpec, NoCapacity, TargetUnreachable
+from deployments.drivers.base import (
+    DriverError,
+    InvalidSpec,
+    NoCapacity,
+    PortTaken,
+    TargetUnreachable,
+)
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 _SAYINGS: tuple[tuple[str, type[DriverError], str], ...] = (
     (
         r"port is already allocated|address already in use",
-        NoCapacity,
+        PortTaken,
         "The host port of this service is taken by another program; another port is tried.",
     ),
     (

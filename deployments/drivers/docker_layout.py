@@ -17,7 +17,8 @@ DIGEST_LABEL = "slipway.digest"
 PORT_LABEL = "slipway.port"
 CPU_LABEL = "slipway.cpu"
 MEMORY_LABEL = "slipway.memory-mb"
+STARTED_LABEL = "slipway.started"  # of a container that runs once: seconds since the epoch
 
-IMAGE_LABEL = "slipway.image"  # "tools", "environment", "runtime" or "service"
+IMAGE_LABEL = "slipway.image"  # "tools", "environment", "runtime" or "service"; containers: "probe"
 ENVIRONMENT_LABEL = "slipway.environment"  # hash of the model's lock
 MODEL_LABEL = "slipway.model"  # sha256 of the model's files

@@ -26,11 +26,13 @@ from deployments.drivers.base import (
     ABSENT,
     Capacity,
     CheckReport,
+    DriverError,
     InstanceSpec,
     InvalidSpec,
     NoCapacity,
     Observation,
     Phase,
+    PortTaken,
     TargetUnreachable,
 )
 from deployments.utf8 import decode_whole
@@ -55,6 +57,8 @@ class Script(TypedDict, total=False):
     unreachable: bool  # every verb fails
     no_capacity: str  # apply() fails with this sentence
     invalid: str  # apply() fails with this sentence
+    port_taken: int  # apply() fails where this is the port
+    broken: str  # apply() fails with this sentence, which is none of the usual kinds
     slow: float  # seconds that apply() takes
     crash: str  # "created" or "started": once, this process dies by SIGKILL there
     stays: int  # remove() must be called so often more
@@ -123,6 +127,10 @@ class FakeDriver:
             raise NoCapacity(script["no_capacity"])
         if script.get("invalid"):
             raise InvalidSpec(script["invalid"])
+        if script.get("port_taken") == spec.port:
+            raise PortTaken("The host port of this service is taken by another program.")
+        if script.get("broken"):
+            raise DriverError(script["broken"])
         with self._locked():
             self._create(spec)
             self._crash(spec, script, "created")

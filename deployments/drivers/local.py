@@ -35,6 +35,7 @@ from deployments.drivers.base import (
     Observation,
     Phase,
 )
+from deployments.drivers.local_files import explained, last_line, read_document
 from deployments.pythons import service_account
 from deployments.utf8 import decode_whole
 from serving.contract import (
@@ -104,6 +105,7 @@ class LocalDriver:
             kept = self.reserve_bytes // MB
             yield f"Only {free // MB} MB of disk are free; {kept} MB are kept free."
 
+    @explained()
     def apply(self, spec: InstanceSpec) -> None:
         """See `base.Driver.apply`. Another digest ends the old process first: apply it again."""
         _check_parts(spec)
@@ -121,7 +123,7 @@ class LocalDriver:
             self._write(folder / LAUNCH_FILE, {}, 0o600)
 
     def _converge_running(self, spec: InstanceSpec) -> None:
-        found = _read(spec.folder / RECORD_FILE) or _read(spec.folder / CONFIG_FILE)
+        found = read_document(spec.folder / RECORD_FILE) or read_document(spec.folder / CONFIG_FILE)
         if found is None:
             return  # somebody else is applying at this moment
         if found["digest"] != spec.digest:
@@ -174,16 +176,18 @@ class LocalDriver:
         finally:
             os.close(descriptor)
 
+    @explained()
     def put_auth(self, name: str, folder: Path, auth: AuthDocument) -> None:
         if (folder / CONFIG_FILE).exists():
             self._write(folder / AUTH_FILE, auth, 0o600)
 
+    @explained()
     def observe(self, name: str, folder: Path) -> Observation:
-        config = _read(folder / CONFIG_FILE)
+        config = read_document(folder / CONFIG_FILE)
         if config is None:
             return ABSENT
         with _lock_of(folder) as lock:
-            record = _read(folder / RECORD_FILE)
+            record = read_document(folder / RECORD_FILE)
             if lock is not None:
                 return _observe_ended(folder, config, record)
         if record is None or record["phase"] == "exited":
@@ -197,6 +201,7 @@ class LocalDriver:
             auth_version=record["auth_version"],
         )
 
+    @explained()
     def remove(self, name: str, folder: Path) -> bool:
         if not folder.exists():
             return True
@@ -217,7 +222,7 @@ class LocalDriver:
             self._write(stop, {}, 0o600)
             return
         if asked > GRACE_SECONDS:
-            _kill(_read(folder / RECORD_FILE))
+            _kill(read_document(folder / RECORD_FILE))
 
     def logs(self, name: str, folder: Path, since: int = 0, limit: int = 65_536) -> tuple[str, int]:
         since = max(0, since)
@@ -317,7 +322,7 @@ def _observe_ended(
     if record is None:
         if not (folder / LAUNCH_FILE).exists():
             return Observation(Phase.PENDING, digest=digest)
-        message = f"The process did not start. {_last_line(folder / LOG_FILE)}".strip()
+        message = f"The process did not start. {last_line(folder / LOG_FILE)}".strip()
         return Observation(Phase.EXITED, digest=digest, message=message)
     if record["phase"] != "exited":
         message = "The process was killed."
@@ -337,24 +342,6 @@ def _forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(METRICS_FILES):
         path.unlink(missing_ok=True)
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 2000))
-            lines = stream.read().decode("utf-8", errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _kill(record: Mapping[str, Any] | None) -> None:

@@ -106,7 +106,7 @@ def _deploy(request: HttpRequest) -> HttpResponseBase:
     if made is not None:  # the second click of a double click
         return go(request, _landing(made.name))
     try:
-        tags = tags_parse(values.tags)
+        tags = tags_parse(values.tags, "\n,")
         checks = _checks(values)
         if _failed(checks):
             raise _as_problem(values, checks)
@@ -151,11 +151,20 @@ def _just_made(values: DeployInput, user: Any) -> Service | None:
     )
 
 
+def _configure(values: DeployInput) -> None:
+    """Judge the form's configuration as the service function will. Raises: Invalid."""
+    place = Target.objects.filter(name=values.target).first()
+    if place is None:
+        configuration.validate(values.kind, values.deployment())
+    else:
+        services.configured(place, values.deployment(), None)
+
+
 def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:
     """What pre-flight found, at the controls where a person can mend it."""
     fields: dict[str, list[str]] = {}
     try:
-        configuration.validate(values.kind, values.deployment())
+        _configure(values)
     except Problem as problem:
         fields.update(problem.fields)
     controls = {"name": "name", "target": "target", "model": "version"}
@@ -192,7 +201,7 @@ def _checks(values: DeployInput) -> list[Check]:
 def _readable(values: DeployInput, checks: list[Check]) -> list[Check]:
     """The checks with the form's words for what the configuration calls by v1's names."""
     try:
-        configuration.validate(values.kind, values.deployment())
+        _configure(values)
     except Invalid as problem:
         errors = values.with_problem(problem.fields).labelled_errors()
         text = " ".join(f"{name} {item}" for name, texts in errors.items() for item in texts)

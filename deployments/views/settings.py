@@ -48,12 +48,14 @@ def settings_save(request: HttpRequest, service: Service, context: Context) -> H
 
 def _words_save(request: HttpRequest, service: Service, context: Context) -> HttpResponseBase:
     description = request.POST.get("description", "").replace("\x00", "").strip()
-    tags = request.POST.get("tags", "").replace("\x00", "")
+    tags = request.POST.get("tags", "").replace("\x00", "").replace("\r\n", "\n")
+    # a tag that no line can express, set by the API, stays while nobody touches the text
+    touched = tags.strip() != tags_text(service.tags).replace("\r\n", "\n").strip()
     try:
         services.service_update(
             service=service,
             description=description,
-            tags=tags_parse(tags),
+            tags=tags_parse(tags) if touched else None,
             user=request.user,  # type: ignore[arg-type]
         )
     except Problem as problem:

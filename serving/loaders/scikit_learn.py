@@ -14,6 +14,7 @@ import numpy as np
 from serving.loaders.pickles import load_object
 
 UNNAMED = "X does not have valid feature names"
+PLAIN = frozenset({"builtins", "numpy", "scipy"})  # of whose types what is fitted consists
 BY_NAME = frozenset({"ColumnTransformer", "FunctionTransformer"})  # may ask a frame for its columns
 
 
@@ -65,8 +66,8 @@ def ignores_names(value: Any, names: list[str], seen: set[int] | None = None) ->
     if isinstance(value, (list, tuple)):
         return all(ignores_names(item, names, seen) for item in value)
     if not hasattr(value, "get_params"):
-        home = getattr(value, "__module__", None) or type(value).__module__
-        return not callable(value) or home.startswith("sklearn.")
+        home = type(value).__module__.partition(".")[0]
+        return home == "sklearn" or (home in PLAIN and not callable(value))
     kind, inside = type(value), getattr(value, "__dict__", {})
     if not kind.__module__.startswith("sklearn.") or kind.__name__ in BY_NAME:
         return False

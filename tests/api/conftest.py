@@ -80,7 +80,7 @@ def kept_connection(db: None) -> Iterator[None]:
 def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """Rows in many states; no broker runs, so every wake-up is lost."""
     monkeypatch.setattr(wake, "_send", lambda publish: None)
-    user = User.objects.create_user("ada")
+    user = User.objects.create_user("ada", is_staff=True)
     row, plain = token_create(user=user, name="fuzz")
     healthy = ServiceFactory(name="healthy", state="Healthy")
     revision = RevisionFactory(service=healthy, model_store=store_id())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from deployments.configuration import validate
 from deployments.models import Operation, Revision, Service
@@ -129,10 +130,19 @@ def test_services_are_listed_page_by_page(ada, many) -> None:
     assert names == [f"n-{number:03d}" for number in range(5)]
 
 
-def test_operations_are_listed_page_by_page(ada, many) -> None:
+def test_operations_of_all_services_are_for_administrators(ada, admin, moving, failed) -> None:
+    refused = ada.get(f"{BASE}/operations")
+    assert refused.status_code == 403
+    assert "name a service" in refused.json()["message"]
+    assert len(admin.get(f"{BASE}/operations").json()["items"]) == 2
+    [own] = ada.get(f"{BASE}/operations", {"service": "on-its-way"}).json()["items"]
+    assert own["service"] == "on-its-way"
+
+
+def test_operations_are_listed_page_by_page(admin, many) -> None:
     many(5)
-    first = ada.get(f"{BASE}/operations", {"limit": "3"}).json()
-    rest = ada.get(
+    first = admin.get(f"{BASE}/operations", {"limit": "3"}).json()
+    rest = admin.get(
         f"{BASE}/operations", {"limit": "3", "page_token": first["next_page_token"]}
     ).json()
     assert len(first["items"]) == 3
@@ -155,8 +165,8 @@ def test_operations_are_listed_page_by_page(ada, many) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["services", "operations"])
-def test_a_wrong_query_is_refused_or_ignored(ada, db, path, query) -> None:
-    answer = ada.get(f"{BASE}/{path}", query)
+def test_a_wrong_query_is_refused_or_ignored(admin, path, query) -> None:
+    answer = admin.get(f"{BASE}/{path}", query)
     known = {"services": {"limit", "page_token", "state"},
              "operations": {"limit", "page_token", "status", "kind"}}[path]  # fmt: skip
     assert answer.status_code == (400 if set(query) <= known else 200)
@@ -164,14 +174,14 @@ def test_a_wrong_query_is_refused_or_ignored(ada, db, path, query) -> None:
 
 @pytest.mark.parametrize("path", ["services", "operations"])
 def test_the_number_of_queries_does_not_grow(
-    ada, many, path, django_assert_max_num_queries
+    admin, many, path, django_assert_max_num_queries
 ) -> None:
     many(1)
     with django_assert_max_num_queries(8) as first:
-        ada.get(f"{BASE}/{path}")
+        admin.get(f"{BASE}/{path}")
     many(39)
     with django_assert_max_num_queries(8) as second:
-        assert len(ada.get(f"{BASE}/{path}").json()["items"]) == 40
+        assert len(admin.get(f"{BASE}/{path}").json()["items"]) == 40
     assert len(first) == len(second)
 
 
@@ -203,6 +213,39 @@ def test_patch_changes_words_without_an_operation(ada, service) -> None:
     assert answer.status_code == 200
     assert answer.json()["operation"] is None
     assert answer.json()["service"]["description"] == "New"
+
+
+def test_patch_of_words_in_the_deployment_changes_the_service_alone(ada, service) -> None:
+    words = {"tags": {"a": "b,c"}, "properties": {"owner": "ada"}, "description": "New"}
+    answer = ada.patch(f"{BASE}/services/diabetes-v1", {"deployment": words}, "application/json")
+    assert answer.status_code == 200, answer.content
+    found = answer.json()["service"]
+    assert {key: found[key] for key in words} == words
+    assert {key: found["deployment"][key] for key in words} == words
+    assert found["revision"] == 1
+    page = ada.get(reverse("deployments:service", args=["diabetes-v1"])).content.decode()
+    assert "owner: ada" in page
+
+
+def test_words_beside_other_values_come_with_the_revision(ada, service, model) -> None:
+    change = {"deployment": {"workers": 2, "tags": {"a": "b"}}, "description": "New"}
+    answer = ada.patch(f"{BASE}/services/diabetes-v1", change, "application/json")
+    found = answer.json()["service"]
+    assert (answer.status_code, found["revision"]) == (202, 2)
+    assert (found["tags"], found["description"]) == ({"a": "b"}, "New")
+
+
+def test_names_that_are_not_known_are_refused_by_name(ada, service, model) -> None:
+    address = f"{BASE}/services"
+    change = {"decription": "x", "propertys": {}}
+    for answer in (
+        ada.patch(f"{address}/diabetes-v1", {**change, "description": "y"}, "application/json"),
+        post(ada, "/services", {**wish(), **change}),
+    ):
+        assert answer.status_code == 400
+        assert set(answer.json()["fields"]) == set(change)
+    service.refresh_from_db()
+    assert service.description != "y"
 
 
 def test_patch_with_nothing_is_refused(ada, service) -> None:

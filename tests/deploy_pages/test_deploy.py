@@ -10,13 +10,14 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.configuration import DeploymentConfiguration
 from deployments.forms import DeployInput, number, service_name, tags_parse, tags_text
 from deployments.models import Service, Target
 from deployments.services import check_name
 from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.deploy_pages.html import Page
-from tests.factories import ServiceFactory
+from tests.factories import RevisionFactory, ServiceFactory
 
 URL = reverse("deployments:deploy")
 HTMX = {"HX-Request": "true"}
@@ -95,6 +96,15 @@ def test_a_model_that_does_not_exist_is_404(ada, model, targets) -> None:
 def test_it_is_for_signed_in_people_and_two_methods(ada, client, db) -> None:
     assert client.get(URL)["location"].startswith(reverse("login"))
     assert ada.put(URL).status_code == 405
+
+
+def test_the_port_of_another_service_is_said_at_the_port(ada, model, targets) -> None:
+    wish = DeploymentConfiguration(port=20001).as_dict()
+    revision = RevisionFactory(deployment=wish)
+    Service.objects.update(wanted=revision)
+    answer = ada.post(URL, form(target="local", port="20001"), headers=HTMX)
+    assert answer.status_code == 422
+    assert "20001 is the port of" in Page(answer).one("div", id="id_port_error").text
 
 
 def test_deploy_makes_a_service_and_leads_to_its_page(ada, user, model, targets) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from deployments import oplog
+from deployments.forms import tags_text
 from deployments.models import Operation, Service
 from tests.deploy_pages.html import Page
 from workspaces.models import Event
@@ -240,6 +241,24 @@ def test_settings_are_saved_without_a_new_revision(ada, service) -> None:
     assert service.description == "New words"
     assert service.tags == {"team": "health", "alone": ""}
     assert service.revisions.count() == 1
+
+
+def test_saving_the_description_leaves_every_tag_as_it_is(ada, service) -> None:
+    address = url("diabetes-v1", "service-tab", "settings")
+    tags = {"teams": "a,b", "k=v": "x", "lines": "one\ntwo"}
+    Service.objects.update(tags=tags)
+    text = tags_text(tags)
+    sent = text.replace("\n", "\r\n")  # as browsers do
+    ada.post(address, {"description": "New words", "tags": sent})
+    service.refresh_from_db()
+    assert (service.description, service.tags) == ("New words", tags)
+
+
+def test_a_comma_belongs_to_the_value_of_a_tag(ada, service) -> None:
+    address = url("diabetes-v1", "service-tab", "settings")
+    ada.post(address, {"description": "", "tags": "teams=a,b\r\nalone"})
+    service.refresh_from_db()
+    assert service.tags == {"teams": "a,b", "alone": ""}
 
 
 def test_wrong_tags_come_back_with_what_was_typed(ada, service) -> None:

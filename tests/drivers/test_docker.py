@@ -159,6 +159,23 @@ def test_a_model_that_crashes_over_and_over_is_seen_as_ended(docker_case: Docker
     assert found.message == "ValueError: no such column"
 
 
+def test_a_container_is_asked_to_end_before_another_takes_its_place(
+    docker_case: DockerCase,
+) -> None:
+    spec = docker_case.running()
+    before = docker_case.inspect(spec.name)["Id"]
+    changed = docker_case.spec(like=spec, digest="d2")
+    docker_case.driver.apply(changed)
+    assert docker_case.inspect(spec.name)["Id"] == before  # its requests get their time
+
+    def replaced() -> bool:
+        docker_case.driver.apply(changed)
+        return docker_case.inspect(spec.name)["Id"] != before
+
+    until(replaced)
+    assert docker_case.observe(changed).digest == "d2"
+
+
 def test_a_taken_port_is_a_lack_of_room_and_passes(docker_case: DockerCase) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

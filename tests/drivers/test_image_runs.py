@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import shutil
+import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,12 @@ import pytest
 from django.conf import settings
 
 from config.paths import DataFolder
-from deployments import image_runs, images, targets
+from deployments import image_runs, images, sweep, targets
 from deployments.drivers.docker import DockerDriver
 from deployments.image_runs import Limits
 from deployments.processes import Cancelled
 from deployments.step_handlers import build_image, prepare_environment
+from tests.factories import RevisionFactory
 from tests.local_engine import CACHE, open_folder
 from tests.prepare import prepared, save_model
 
@@ -95,3 +98,42 @@ def test_a_ridge_is_checked_in_an_image_without_mlflow(
     finally:
         images.image_remove(driver, revision.image)
     assert Path(data.environments / "locks" / f"{revision.environment_hash}.lock.txt").exists()
+
+
+@pytest.mark.django_db
+def test_the_sweep_removes_what_a_killed_check_left(driver: DockerDriver, base_image: str) -> None:
+    limits = Limits(memory_mb=64, cpu=1, seconds=30)
+    sleeper = ["python3", "-c", "import time; time.sleep(600)"]
+    left = image_runs._create_once(driver, base_image, sleeper, limits)
+    driver.client.start(left)
+    other = DockerDriver(node=f"other{uuid.uuid4().hex[:8]}")
+    try:
+        assert image_runs.remove_old(driver, 60) == 0  # it may still be wanted
+        assert image_runs.remove_old(other, -60) == 0
+        assert image_runs.remove_old(driver, -60) == 1
+        assert left not in [found["Id"] for found in driver.client.containers(all=True)]
+    finally:
+        driver.force_remove(left)
+
+
+@pytest.mark.django_db
+def test_the_sweep_removes_service_images_that_no_revision_names(
+    driver: DockerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = [f"slipway/service:{driver.node}-{kind}" for kind in ("named", "unnamed")]
+    for tag in tags:
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(tag.rpartition("-")[2]))
+        labels = f"LABEL slipway.image=service slipway.node={driver.node}"
+        driver.client.import_image_from_data(archive.getvalue(), *tag.split(":"), changes=[labels])
+    RevisionFactory(image=tags[0])
+    try:
+        sweep._remove_old_images(driver)
+        assert images.service_images(driver) == sorted(tags)  # younger than an hour
+        monkeypatch.setattr(sweep, "IMAGE_HOURS", -1.0)
+        sweep._remove_old_images(driver)
+        assert images.service_images(driver) == [tags[0]]
+    finally:
+        for tag in tags:
+            images.image_remove(driver, tag)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from config.paths import DataFolder
 from deployments import reconcile, steps, targets, wake
 from deployments.drivers.fake import FakeDriver
-from deployments.models import Operation, Service
+from deployments.models import Operation, Service, Target
 from tests.factories import TargetFactory
 
 
@@ -23,6 +25,16 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transactional_db: None
     monkeypatch.setattr(wake, "_send", lambda publish: None)
     TargetFactory()
     return driver
+
+
+@pytest.fixture
+def data(tmp_path: Path, fake: FakeDriver, settings: Any) -> DataFolder:
+    """A data folder of this test alone, with the fake target as the only one."""
+    made = DataFolder(tmp_path / "data")
+    made.run.mkdir(parents=True)
+    settings.DATA, settings.SLIPWAY_DRIVERS = made, {"fake": "unused"}
+    Target.objects.update(node=made.node_id)
+    return made
 
 
 @pytest.fixture

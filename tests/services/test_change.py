@@ -53,6 +53,14 @@ def test_words_change_without_an_operation(service: Service) -> None:
     assert (service.generation, service.revisions.count()) == (before, 1)
 
 
+@pytest.mark.parametrize("change", ["tags", "deployment"])
+def test_a_service_has_at_most_a_hundred_tags(service: Service, change: str) -> None:
+    tags = {f"tag{number}": "" for number in range(101)}
+    given: dict[str, Any] = {"tags": tags} if change == "tags" else {"deployment": {"tags": tags}}
+    with pytest.raises(Invalid, match="at most 100"):
+        service_update(service=service, user=None, **given)
+
+
 def accepts_keys(fake: FakeDriver, number: int) -> bool:
     """Whether the running instance of a revision asks its callers for a key."""
     held = json.loads((fake.folder / f"diabetes-{number}-0.json").read_text())

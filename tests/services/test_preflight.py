@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from deployments.configuration import DeploymentConfiguration
 from deployments.drivers.fake import FakeDriver
-from deployments.models import Target
+from deployments.models import Service, Target
 from deployments.preflight import preflight
 from registry.models import VersionRecord
-from tests.factories import ServiceFactory, TargetFactory
+from tests.factories import RevisionFactory, ServiceFactory, TargetFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,7 @@ def test_all_is_well() -> None:
         ({"model": "models:/diabetes/9"}, "model", "failed", ""),
         ({"deployment": {"port": 99}}, "configuration", "failed", "port"),
         ({"deployment": []}, "configuration", "failed", "JSON object"),
+        ({"inference": {"entryScript": "score.py"}}, "inference", "failed", "later version"),
         (
             {"deployment": {"containerResourceRequirements": {"memoryInGB": 100}}},
             *("capacity", "failed", "102400 MB of memory were asked for; the target has 8192 MB."),
@@ -113,3 +115,14 @@ def test_measured_memory_counts_where_none_is_given(place: Target) -> None:
     assert results()["capacity"][0] == "passed"
     VersionRecord.objects.filter(name="diabetes", version="1").update(memory_mb=6000)
     assert results()["capacity"][0] == "failed"
+
+
+def test_the_port_of_another_service_is_found() -> None:
+    TargetFactory(name="local")
+    wish = DeploymentConfiguration(port=20001).as_dict()
+    revision = RevisionFactory(deployment=wish)
+    Service.objects.update(wanted=revision)
+    changes = {"target": "local", "deployment": {"port": 20001}}
+    result, sentence = results(**changes)["configuration"]
+    assert result == "failed"
+    assert revision.service.name in sentence

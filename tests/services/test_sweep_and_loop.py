@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import heartbeats, loop, reconcile, runtimes, sweep
+from deployments import heartbeats, loop, reconcile, runtimes, steps, sweep
 from deployments.drivers.fake import FakeDriver
 from deployments.instances import instance_spec
 from deployments.models import Heartbeat, Operation, Port, Service, Target
@@ -84,6 +84,26 @@ def test_runtimes_of_earlier_versions_go_when_no_revision_is_pinned_to_them(
     left = sorted(path.name for path in data.runtimes.glob("[!.]*"))
     assert left == sorted(["pinned-3.11", "young-3.11", now])
     assert not (data.runtimes / ".old-3.11.lock").exists()
+
+
+def test_models_and_environments_that_no_revision_names_go_after_a_day(
+    fake: FakeDriver, data: DataFolder
+) -> None:
+    RevisionFactory(model_sha256="a" * 64, environment_hash="b" * 64)
+    roots = (data.models, data.environments)
+    past = time.time() - sweep.FOLDER_SECONDS - 10
+    for root in roots:
+        for name in ("a" * 64, "b" * 64, "c" * 64, "d" * 64, "locks"):
+            (root / name).mkdir(parents=True)
+            if name != "d" * 64:
+                os.utime(root / name, (past, past))
+    operation = deploying("diabetes")
+    sweep.run()
+    assert (data.models / ("c" * 64)).is_dir()  # it may be about to be used
+    Operation.objects.filter(pk=operation.pk).update(status="Succeeded")
+    sweep.run()
+    left = [sorted(path.name[0] for path in root.iterdir()) for root in roots]
+    assert left == [["a", "d", "l"], ["b", "d", "l"]]
 
 
 def test_the_loop_carries_a_service_as_far_as_it_can_and_is_then_quiet(
@@ -202,6 +222,19 @@ def test_the_next_loop_in_a_killed_loops_slot_takes_over_its_lease_at_once(
     row = Service.objects.get(pk=service.pk)
     assert row.lease == ""
     assert row.next_check_at > service.next_check_at  # it was stepped
+
+
+def test_the_work_of_another_node_is_left_to_it(fake: FakeDriver, data: DataFolder) -> None:
+    operation = deploying("diabetes", prepared=False)
+    operation.steps.filter(name="Queued").update(state="succeeded", ended_at=timezone.now())
+    later = timezone.now() + timedelta(seconds=30)
+    Target.objects.update(node="elsewhere")
+    assert reconcile.due() == []
+    Service.objects.update(lease="control-0:alive", lease_until=later)
+    reconcile.leases_release("control-0")
+    assert Service.objects.get().lease == "control-0:alive"
+    steps.run_steps(str(operation.pk))
+    assert set(operation.steps.values_list("state", flat=True)) == {"succeeded", "pending"}
 
 
 def test_an_error_in_one_service_does_not_keep_the_others(

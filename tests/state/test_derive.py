@@ -7,7 +7,7 @@ import pytest
 
 from deployments.choices import Desired, ServiceState
 from deployments.drivers.base import Observation, Phase
-from deployments.state import Facts, Probe, derive, next_check_seconds
+from deployments.state import Facts, Probe, Verdict, derive, next_check_seconds
 
 DIGEST = "wanted"
 
@@ -124,3 +124,10 @@ def test_a_failed_update_keeps_serving_and_says_so() -> None:
     verdict = derive(facts)
     assert (verdict.state, verdict.reason) == (ServiceState.HEALTHY, "UpdateFailed")
     assert "no such package" in verdict.message
+
+
+def test_what_does_not_stop_for_long_is_looked_at_less_often() -> None:
+    stopping = Verdict(ServiceState.TRANSITIONING, "Stopping", "")
+    away = Verdict(ServiceState.DELETING, "Deleting", "the socket does not answer")
+    assert next_check_seconds(stopping, 1) < next_check_seconds(stopping, 1000)
+    assert next_check_seconds(away, 20) > 10
