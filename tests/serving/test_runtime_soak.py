@@ -134,49 +134,55 @@ def memory(replicas: list[Replica], gateway: GatewayProcess) -> int:
     return sum(psutil.Process(pid).memory_info().rss for pid in pids)
 
 
-def test_workers_die_keys_and_revisions_change_under_256_connections(
-    tmp_path: Path, diabetes_model: Path, replicas: Callable[..., Replica]
-) -> None:
+def wrk(url: str, body: str, expected: str, folder: Path) -> subprocess.Popen[str]:
+    """Start 256 connections that ask the same for a minute, and count what else is answered."""
+    script = folder / "post.lua"
+    script.write_text(SCRIPT % (body, STUDIO_KEY, expected))
+    command = ["wrk", "-t1", "-c256", f"-d{SECONDS}s", "--timeout", "30s", "-s", str(script), url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def trouble(pair: list[Replica], gateway: GatewayProcess, keys: Keys) -> list[int]:
+    """Kill, change and switch until the load is nearly over; returns memory after each turn."""
+    sizes: list[int] = []
+    end = time.monotonic() + SECONDS - 3
+    while time.monotonic() < end:
+        due = time.monotonic() + KILL_EVERY
+        first, second = pair[len(sizes) % 2], pair[(len(sizes) + 1) % 2]
+        gateway.route(diabetes=[(first.url, 70), (second.url, 30)])
+        keys.change()
+        kill_worker(first)
+        gateway.route(diabetes=[(second.url, 100)])
+        time.sleep(max(0.0, due - time.monotonic()))
+        sizes.append(memory(pair, gateway))
+    return sizes
+
+
+@pytest.fixture
+def pair(diabetes_model: Path, replicas: Callable[..., Replica]) -> list[Replica]:
+    """Two revisions of a service, of two workers each."""
     settings = {"workers": 2, "loader": "fast", "batch": True, "max_concurrent": 64}
-    pair = [replicas(diabetes_model, revision=number, **settings) for number in (1, 2)]
-    for replica in pair:
-        replica.started()
+    return [replicas(diabetes_model, revision=n, **settings).started() for n in (1, 2)]
+
+
+def test_workers_die_keys_and_revisions_change_under_256_connections(
+    tmp_path: Path, diabetes_model: Path, pair: list[Replica]
+) -> None:
     keys, model = Keys(pair), by_hand(diabetes_model)
     body = json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [[0.01] * 10]}})
     expected = pair[0].post("/invocations", body).text
-    script = tmp_path / "post.lua"
-    script.write_text(SCRIPT % (body, STUDIO_KEY, expected))
-    folder = tmp_path / "gateway"
-    folder.mkdir()
-    gateway = GatewayProcess(folder, unused_port())
+    (tmp_path / "gateway").mkdir()
+    gateway = GatewayProcess(tmp_path / "gateway", unused_port())
     found: Counter[str] = Counter()
     stop = threading.Event()
-    sizes: list[int] = []
     try:
         gateway.route(diabetes=[(pair[0].url, 100)])
-        url = gateway.path("invocations", "diabetes")
-        load = subprocess.Popen(
-            ["wrk", "-t1", "-c256", f"-d{SECONDS}s", "--timeout", "30s", "-s", str(script), url],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        threads = [
-            threading.Thread(target=check_answers, args=(gateway.port, keys, model, stop, found))
-            for _ in range(CLIENTS)
-        ]
+        load = wrk(gateway.path("invocations", "diabetes"), body, expected, tmp_path)
+        given = (gateway.port, keys, model, stop, found)
+        threads = [threading.Thread(target=check_answers, args=given) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
-        end, turn = time.monotonic() + SECONDS - 3, 0
-        while time.monotonic() < end:
-            turn += 1
-            due = time.monotonic() + KILL_EVERY
-            first, second = pair[turn % 2], pair[(turn + 1) % 2]
-            gateway.route(diabetes=[(first.url, 70), (second.url, 30)])
-            keys.change()
-            kill_worker(first)
-            gateway.route(diabetes=[(second.url, 100)])
-            time.sleep(max(0.0, due - time.monotonic()))
-            sizes.append(memory(pair, gateway))
+        sizes = trouble(pair, gateway, keys)
         stop.set()
         for thread in threads:
             thread.join(60)
@@ -185,9 +191,7 @@ def test_workers_die_keys_and_revisions_change_under_256_connections(
         stop.set()
         gateway.stop()
 
-    counted: Counter[str] = Counter()
-    for name, number in re.findall(r"(ok|retry|wrong)=(\d+)", told):
-        counted[name] += int(number)
+    counted = {name: int(n) for name, n in re.findall(r"(ok|retry|wrong)=(\d+)", told)}
     print(counted, found, [size // 1_000_000 for size in sizes], told)
     assert counted["ok"] > 1000
     assert counted["wrong"] == 0, told
