@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from subprocess import SubprocessError
 
 from benchmarks import cost, deploy, gateway, report, scoring, startup
 from benchmarks.contenders import ALL
+from benchmarks.environments import Missing
 from benchmarks.goals import Goal, goals
 from benchmarks.models import NAMES
 from benchmarks.scoring import CASES
 
-PARTS = ("scoring", "gateway", "cost", "startup", "deploy")
+OTHERS = {"gateway": gateway, "cost": cost, "startup": startup, "deploy": deploy}
+PARTS = ("scoring", *OTHERS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,16 +47,16 @@ def main() -> int:
         cases = [case for case in CASES if case[0] in options.clients and case[1] in options.rows]
         table = scoring.run(options.models, options.servers, cases, options.seconds)
         found += goals(table)
-    for name, part in (
-        ("gateway", gateway),
-        ("cost", cost),
-        ("startup", startup),
-        ("deploy", deploy),
-    ):
-        if name in chosen:
+    for name, part in OTHERS.items():
+        if name not in chosen:
+            continue
+        try:
             more, section = part.section(options.seconds)
-            found += more
-            sections.append(section)
+        except (Missing, RuntimeError, ValueError, OSError, SubprocessError) as error:
+            print(f"Left out: {name}: {error}", file=sys.stderr)
+            continue
+        found += more
+        sections.append(section)
     for rows in table.values():
         print(report.results_table(rows), end="\n\n")
     print(*sections, report.goals_table(found), sep="\n\n")

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import SubprocessError
 
 from benchmarks.contenders import ALL, Make
 from benchmarks.environments import Missing
@@ -16,6 +17,7 @@ from benchmarks.models import Model, train
 Case = tuple[int, int]  # clients, rows
 CASES: tuple[Case, ...] = tuple((clients, rows) for rows in (1, 1000) for clients in (1, 8, 64))
 WARM_UP = 1.0  # seconds
+STARTS = 2
 
 
 @dataclass
@@ -53,7 +55,7 @@ def attempt(
     """Return what was measured, or None after saying why it could not be."""
     try:
         return one(make, model, work, cases, seconds)
-    except (Missing, RuntimeError) as error:
+    except (Missing, RuntimeError, ValueError, OSError, SubprocessError) as error:
         print(f"Left out: {make.__name__} with {model.name}: {error}", file=sys.stderr)
         return None
 
@@ -63,7 +65,7 @@ def one(make: Make, model: Model, work: Path, cases: Sequence[Case], seconds: fl
     server = make(model, work)
     body = {rows: model.body(rows, server.dialect) for rows in {rows for _, rows in cases} | {1}}
     starts = []
-    for _ in range(3):  # the first also fills the disk's cache and writes .pyc files
+    for _ in range(STARTS):  # the first also fills the disk's cache and writes .pyc files
         server.stop()
         server.start(body[1])
         starts.append(server.first_answer)
