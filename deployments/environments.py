@@ -103,7 +103,10 @@ def working_folder(builder: Builder, name: str) -> Path:
     What killed workers left under the same name goes; the caller holds the lock of what it builds.
     """
     for left in builder.tmp.glob(f"{name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:  # a list of requirements
+            left.unlink(missing_ok=True)
     return builder.tmp / f"{name}-{secrets.token_hex(4)}"
 
 
