@@ -70,7 +70,8 @@ def test_a_replica_may_open_as_many_files_as_the_system_allows(
     replicas: Replicas, diabetes_model: Path
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    # few for a replica, and enough for all that the tests of this process hold open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
     try:
         service = replicas(diabetes_model).start()
     finally:
