@@ -314,32 +314,16 @@ def service_update(
         latest = service.wanted or service.revisions.first()  # not one whose update failed
     except Revision.DoesNotExist:
         raise NotFound(_("There is no such service.")) from None
-    problems: list[Problem] = []
-    settings_, version = None, None
-    try:
-        _check_tags(tags)
-        settings_ = configured(service.target, deployment, _before(service, latest), service)
-    except Invalid as problem:
-        problems.append(problem)
     only_words = model is None and (deployment is None or _is_words(deployment))
-    try:
-        if not only_words:
-            uri = (latest.model_uri if latest else "") if model is None else model
-            version = version_get(uri)
-    except (Invalid, NotFound) as problem:
-        problems.append(problem)
-    _collect(problems)
-    assert settings_ is not None
-    details: dict[str, Any] = {
-        key: getattr(settings_, key) for key in WORDS if key in (deployment or {})
-    }
-    given = (("description", description), ("tags", tags))
-    details |= {key: value for key, value in given if value is not None}
+    uri = (latest.model_uri if latest else "") if model is None else model
+    settings_, version = _update_checked(
+        service, _before(service, latest), deployment, tags, None if only_words else uri
+    )
+    words = {key: getattr(settings_, key) for key in WORDS if key in (deployment or {})}
+    given = {"description": description, "tags": tags}
+    details = words | {key: value for key, value in given.items() if value is not None}
     if version is None:
-        changed = Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
-        if not changed:
-            raise NotFound(_("There is no such service."))
-        refresh(service)
+        _words_write(service, details)
         return None
     if "token" not in service.keys:  # made before services had tokens
         details["keys"] = {"token": keys.new_sealed(), **service.keys}
@@ -351,6 +335,37 @@ def service_update(
         details=details,
         revise=lambda row: _revision(row, version, settings_, dict(inference or {}), user),
     )
+
+
+def _update_checked(
+    service: Service,
+    before: configuration.DeploymentConfiguration | None,
+    deployment: Mapping[str, Any] | None,
+    tags: Mapping[str, str] | None,
+    uri: str | None,
+) -> tuple[configuration.DeploymentConfiguration, VersionInfo | None]:
+    """The configuration and the version (of `uri`, if any); raises Invalid with every problem."""
+    problems: list[Problem] = []
+    settings_, version = None, None
+    try:
+        _check_tags(tags)
+        settings_ = configured(service.target, deployment, before, service)
+    except Invalid as problem:
+        problems.append(problem)
+    try:
+        version = None if uri is None else version_get(uri)
+    except (Invalid, NotFound) as problem:
+        problems.append(problem)
+    _collect(problems)
+    assert settings_ is not None
+    return settings_, version
+
+
+def _words_write(service: Service, details: dict[str, Any]) -> None:
+    changed = Service.objects.filter(pk=service.pk).update(**details, updated_at=timezone.now())
+    if not changed:
+        raise NotFound(_("There is no such service."))
+    refresh(service)
 
 
 def _before(

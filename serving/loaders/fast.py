@@ -15,7 +15,7 @@ from serving.loaders.enforce import enforce
 from serving.loaders.example import example_payload, example_rows
 from serving.loaders.faults import library_blames_input
 from serving.loaders.mlmodel import read_mlmodel
-from serving.loaders.quick import frame
+from serving.loaders.quick import Table, frame
 from serving.loaders.samples import draw
 from serving.loaders.signature import Signature, read_signature
 from serving.payload import CSV_TYPE, Form
@@ -33,6 +33,9 @@ class Library(Protocol):
 
     def predict_rows(self, rows: Any) -> Any:
         """Return predictions for an array of rows of the signature's columns."""
+
+    def reads_frames_as_arrays(self, table: Table) -> bool:
+        """Return whether a frame of these columns is known to be to it what its array is."""
 
 
 class Fast(NoCode):
@@ -58,10 +61,9 @@ class Fast(NoCode):
 
     def _arrays_do(self) -> bool:
         """Whether arrays of numbers give what frames give, bit for bit, on rows drawn for it."""
-        if "onnx" in self.mlmodel["flavors"]:
-            return True  # given a frame it is fed that frame's values
-        if self._needs_no_frames():
-            return True
+        assert self.table is not None
+        if self.library.reads_frames_as_arrays(self.table):
+            return True  # without a proof, for which pandas would have to be imported
         example = example_rows(self.example(), self.inputs)
         rows = draw(self.inputs, example, PROOF_ROWS)
         try:
@@ -69,13 +71,6 @@ class Fast(NoCode):
         except Exception as error:  # the library wants names, or took no such row
             log.info("rows are given as frames: %s", error)
             return False
-
-    def _needs_no_frames(self) -> bool:
-        """Whether arrays do without a proof, for which pandas would have to be imported."""
-        assert self.table is not None
-        reads = getattr(self.library, "reads_frames_as_arrays", None)
-        numbers = all(kind.kind in "fi" for kind in self.table.types)  # with others: of objects
-        return numbers and reads is not None and bool(reads(self.table.names))
 
     def _alike(self, rows: list[Any]) -> bool:
         assert self.table is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.loaders.pickles import load_object
+from serving.loaders.quick import Table
 from serving.loaders.scikit_learn import ignore_missing_names
 from serving.loaders.signature import Signature
 
@@ -38,6 +39,10 @@ class XGBoost:
             return self.model.predict(matrix, validate_features=True)
         return self.predict(rows)
 
+    def reads_frames_as_arrays(self, table: Table) -> bool:
+        """Return False: it may check the names of columns, so it has to be tried."""
+        return False
+
 
 class LightGBM:
     """A booster or an estimator of LightGBM; predicts as mlflow.lightgbm's pyfunc does."""
@@ -54,3 +59,7 @@ class LightGBM:
         self.model = model
         self.predict = model.predict
         self.predict_rows = model.predict
+
+    def reads_frames_as_arrays(self, table: Table) -> bool:
+        """Return False: it may check the names of columns, so it has to be tried."""
+        return False

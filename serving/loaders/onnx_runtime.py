@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from serving.loaders.merge import Records, is_frame
+from serving.loaders.quick import Table
 from serving.loaders.signature import Signature
 
 log = logging.getLogger("serving.model")
@@ -87,6 +88,10 @@ class Onnx:
             name: rows[:, places[name]].astype(self.dtypes[places[name]]) for name, _ in self.inputs
         }
         return self._records(self._run(feed))
+
+    def reads_frames_as_arrays(self, table: Table) -> bool:
+        """Return True: given a frame it is fed that frame's values."""
+        return True
 
     def _run(self, feed: dict[str, Any]) -> list[Any]:
         for name, kind in self.inputs:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serving.loaders.pickles import load_object
+from serving.loaders.quick import Table
 
 UNNAMED = "X does not have valid feature names"
 PLAIN = frozenset({"builtins", "numpy", "scipy"})  # of whose types what is fitted consists
@@ -96,6 +97,7 @@ class ScikitLearn:
         self.predict = self.estimator.predict
         self.predict_rows = self.estimator.predict
 
-    def reads_frames_as_arrays(self, names: list[str]) -> bool:
-        """Whether a frame with these columns is to it what the frame's array is."""
-        return ignores_names(self.estimator, names)
+    def reads_frames_as_arrays(self, table: Table) -> bool:
+        """Return whether it is scikit-learn's own through and through, given numbers alone."""
+        numbers = all(kind.kind in "fi" for kind in table.types)  # a frame of others has objects
+        return numbers and ignores_names(self.estimator, table.names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import shutil
 import socket
 import subprocess
@@ -17,30 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.serving import counting_load
 from tests.serving.backends import ROOT, GatewayProcess, unused_port
 from tests.serving.replica import wait_until
 
 SECONDS = 60
 CLIENTS = 8  # that check each answer, beside wrk's 256 connections
-
-SCRIPT = """
-wrk.method = "POST"
-wrk.body = string.rep("x", 200)
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
-function init(args) ok, retry, wrong = 0, 0, 0 end
-function response(status, headers, body)
-  if status == 200 and body == wrk.body then ok = ok + 1
-  elseif status == 503 and headers["retry-after"] then retry = retry + 1
-  else wrong = wrong + 1 end
-end
-function done()
-  for _, thread in ipairs(threads) do
-    io.write(string.format("ok=%d retry=%d wrong=%d\\n",
-      thread:get("ok"), thread:get("retry"), thread:get("wrong")))
-  end
-end
-"""
 
 pytestmark = [
     pytest.mark.soak,
@@ -106,18 +87,13 @@ def test_backends_die_and_change_under_256_connections(
     tmp_path: Path, pair: list[Killable]
 ) -> None:
     gateway = GatewayProcess(tmp_path, unused_port())
-    script = tmp_path / "post.lua"
-    script.write_text(SCRIPT)
     memory: list[int] = []
     found: Counter[str] = Counter()
     stop = threading.Event()
     try:
         gateway.route(iris=[(pair[0].url, 50), (pair[1].url, 50)])
-        load = subprocess.Popen(
-            ["wrk", "-t2", "-c256", f"-d{SECONDS}s", "-s", str(script), gateway.path("score")],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        body = "x" * 200
+        load = counting_load.start(gateway.path("score"), body, body, tmp_path, SECONDS)
         threads = [
             threading.Thread(target=check_answers, args=(gateway, name, stop, found))
             for name in range(CLIENTS)
@@ -143,9 +119,7 @@ def test_backends_die_and_change_under_256_connections(
         stop.set()
         gateway.stop()
 
-    counted: Counter[str] = Counter()
-    for name, number in re.findall(r"(ok|retry|wrong)=(\d+)", told):
-        counted[name] += int(number)
+    counted = counting_load.counted(told)
     print(counted, found, [size // 1_000_000 for size in memory])
     assert counted["ok"] > 1000
     assert counted["wrong"] == 0

@@ -6,10 +6,8 @@ import http.client
 import json
 import os
 import random
-import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.serving import counting_load
 from tests.serving.backends import GatewayProcess, unused_port
 from tests.serving.fuzzing import COLUMNS
 from tests.serving.replica import STUDIO_KEY, Replica, wait_until
@@ -27,28 +26,6 @@ SECONDS = 60
 KILL_EVERY = 5.0
 CLIENTS = 6  # that check each answer, beside wrk's 256 connections
 GROWTH = 40_000_000  # bytes that a worker's or the gateway's memory may differ by
-
-SCRIPT = """
-wrk.method = "POST"
-wrk.body = '%s'
-wrk.headers["authorization"] = "Bearer %s"
-wrk.headers["content-type"] = "application/json"
-local expected = '%s'
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
-function init(args) ok, retry, wrong, example = 0, 0, 0, "" end
-function response(status, headers, body)
-  if status == 200 and body == expected then ok = ok + 1
-  elseif status == 503 and headers["retry-after"] then retry = retry + 1
-  else wrong = wrong + 1; example = status .. " " .. body end
-end
-function done()
-  for _, thread in ipairs(threads) do
-    io.write(string.format("ok=%%d retry=%%d wrong=%%d\\n%%s\\n", thread:get("ok"),
-      thread:get("retry"), thread:get("wrong"), thread:get("example")))
-  end
-end
-"""
 
 pytestmark = [
     pytest.mark.soak,
@@ -134,14 +111,6 @@ def memory(replicas: list[Replica], gateway: GatewayProcess) -> int:
     return sum(psutil.Process(pid).memory_info().rss for pid in pids)
 
 
-def wrk(url: str, body: str, expected: str, folder: Path) -> subprocess.Popen[str]:
-    """Start 256 connections that ask the same for a minute, and count what else is answered."""
-    script = folder / "post.lua"
-    script.write_text(SCRIPT % (body, STUDIO_KEY, expected))
-    command = ["wrk", "-t1", "-c256", f"-d{SECONDS}s", "--timeout", "30s", "-s", str(script), url]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
 def trouble(pair: list[Replica], gateway: GatewayProcess, keys: Keys) -> list[int]:
     """Kill, change and switch until the load is nearly over; returns memory after each turn."""
     sizes: list[int] = []
@@ -177,7 +146,9 @@ def test_workers_die_keys_and_revisions_change_under_256_connections(
     stop = threading.Event()
     try:
         gateway.route(diabetes=[(pair[0].url, 100)])
-        load = wrk(gateway.path("invocations", "diabetes"), body, expected, tmp_path)
+        headers = {"authorization": f"Bearer {STUDIO_KEY}", "content-type": "application/json"}
+        url = gateway.path("invocations", "diabetes")
+        load = counting_load.start(url, body, expected, tmp_path, SECONDS, **headers)
         given = (gateway.port, keys, model, stop, found)
         threads = [threading.Thread(target=check_answers, args=given) for _ in range(CLIENTS)]
         for thread in threads:
@@ -191,7 +162,7 @@ def test_workers_die_keys_and_revisions_change_under_256_connections(
         stop.set()
         gateway.stop()
 
-    counted = {name: int(n) for name, n in re.findall(r"(ok|retry|wrong)=(\d+)", told)}
+    counted = counting_load.counted(told)
     print(counted, found, [size // 1_000_000 for size in sizes], told)
     assert counted["ok"] > 1000
     assert counted["wrong"] == 0, told
