@@ -39,13 +39,20 @@ class Api:
     runs: dict[str, str] = field(default_factory=dict)  # kind -> run id
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(
-            method,
-            f"{self.studio.url}/api/v1{path}",
-            headers={"authorization": f"Bearer {self.token}"},
-            timeout=30,
-            **options,
-        )
+        """The answer; a web that has just come back and still loads MLflow is asked again."""
+        deadline = time.monotonic() + 60
+        while True:
+            answer = httpx.request(
+                method,
+                f"{self.studio.url}/api/v1{path}",
+                headers={"authorization": f"Bearer {self.token}"},
+                timeout=30,
+                **options,
+            )
+            loading = answer.status_code == 503 and answer.json()["code"] == "loading"
+            if not loading or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
 
     def get(self, path: str) -> Any:
         return self.call("GET", path).json()
