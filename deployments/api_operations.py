@@ -25,11 +25,11 @@ from deployments.api_common import (
     offset_read,
     text_read,
 )
+from deployments.checks import parse_model_uri
 from deployments.choices import OperationKind, OperationStatus
 from deployments.choosing import all_targets, target_facts
 from deployments.forms import answers_read
 from deployments.preflight import preflight
-from deployments.services import parse_model_uri
 from deployments.wizard import recommend
 from registry import selectors as registry
 from workspaces.paging import rows_by_name

@@ -11,9 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from deployments import pythons
-from deployments.configuration import DeploymentConfiguration
-from deployments.models import Service, Target
-from deployments.services import (
+from deployments.checks import (
     base_configuration,
     check_name,
     configured,
@@ -21,6 +19,8 @@ from deployments.services import (
     target_get,
     version_get,
 )
+from deployments.configuration import DeploymentConfiguration
+from deployments.models import Service, Target
 from registry.services import VersionInfo
 from workspaces.errors import Problem
 

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import configuration, selectors, services, targets
 from deployments import wizard_table as table
+from deployments.checks import configured
 from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
 from deployments.forms import (
     DeployInput,
@@ -157,7 +158,7 @@ def _configure(values: DeployInput) -> None:
     if place is None:
         configuration.validate(values.kind, values.deployment())
     else:
-        services.configured(place, values.deployment(), None)
+        configured(place, values.deployment(), None)
 
 
 def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:

@@ -10,10 +10,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.checks import check_name
 from deployments.configuration import DeploymentConfiguration
 from deployments.forms import DeployInput, number, service_name, tags_parse, tags_text
 from deployments.models import Service, Target
-from deployments.services import check_name
 from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.deploy_pages.html import Page
