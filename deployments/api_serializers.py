@@ -69,7 +69,13 @@ class StepSerializer(Body):
 class OperationSerializer(Body):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=OperationKind.choices)
-    service = serializers.CharField(help_text="Name of the service, also after it was deleted")
+    service = serializers.CharField(
+        allow_blank=True, help_text="Name of the service, also after it was deleted"
+    )
+    subject = serializers.CharField(
+        allow_blank=True, help_text="What it is about when it belongs to no service"
+    )
+    found = serializers.DictField(help_text="What work of no service found out")
     status = serializers.ChoiceField(choices=OperationStatus.choices)
     steps = StepSerializer(many=True)
     error = serializers.CharField(allow_blank=True)
@@ -258,6 +264,8 @@ def operation_body(operation: Operation) -> dict[str, Any]:
         "id": operation.pk,
         "kind": operation.kind,
         "service": operation.service_name,
+        "subject": operation.subject,
+        "found": operation.found,
         "status": operation.status,
         "steps": list(operation.steps.all()),
         "error": operation.error,

@@ -31,6 +31,9 @@ class OperationKind(models.TextChoices):
     RESTART = "restart", _("Restart")
     STOP = "stop", _("Stop")
     DELETE = "delete", _("Delete")
+    PREFLIGHT = "preflight", _("Pre-flight")
+    PROFILE = "profile", _("Profile")
+    BUILD = "build", _("Build environment")
 
 
 class OperationStatus(models.TextChoices):
@@ -52,6 +55,8 @@ class StepName(models.TextChoices):
     READY = "Ready", _("Ready")
     STOP = "Stop", _("Stop")
     CLEAN_UP = "Clean up", _("Clean up")
+    TRY_MODEL = "Try model", _("Try model")
+    MEASURE = "Measure", _("Measure")
 
 
 class StepState(models.TextChoices):
@@ -73,6 +78,8 @@ LONG_STEPS = frozenset(  # run by the `steps` queue; the others by reconcile its
         StepName.PREPARE_ENVIRONMENT,
         StepName.BUILD_IMAGE,
         StepName.SMOKE_TEST,
+        StepName.TRY_MODEL,
+        StepName.MEASURE,
     }
 )
 

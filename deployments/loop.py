@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Min
 from django.utils import timezone
 
-from deployments import reconcile
+from deployments import background, reconcile
 from deployments.models import Service
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def run() -> bool:
         reconcile.leases_release(slot)
         end = time.monotonic() + BUDGET_SECONDS
         while time.monotonic() < end:
+            background.advance_all()
             for service_id in reconcile.due():
                 reconcile.step(service_id, holder=slot)
                 if time.monotonic() >= end:

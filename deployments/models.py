@@ -162,7 +162,12 @@ class Operation(models.Model):
     service = models.ForeignKey(
         Service, null=True, on_delete=models.SET_NULL, related_name="operations"
     )
-    service_name = models.CharField(max_length=32)  # outlives the service
+    service_name = models.CharField(max_length=32, blank=True)  # outlives the service
+    # of work that belongs to no service: what it is about, what was asked, what was found
+    subject = models.CharField(max_length=600, blank=True)
+    node = models.CharField(max_length=32, blank=True)  # whose workers run it
+    asked = models.JSONField(default=dict)
+    found = models.JSONField(default=dict)
     revision = models.ForeignKey(Revision, null=True, on_delete=models.SET_NULL, related_name="+")
     generation = models.PositiveIntegerField()
     status = models.CharField(
@@ -186,10 +191,20 @@ class Operation(models.Model):
                 condition=models.Q(status=OperationStatus.RUNNING),
                 name="one_open_operation",
             ),
+            models.UniqueConstraint(
+                fields=["kind", "subject"],
+                condition=models.Q(status=OperationStatus.RUNNING) & ~models.Q(subject=""),
+                name="one_open_operation_per_subject",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.service_name}"
+        return f"{self.kind} {self.about}"
+
+    @property
+    def about(self) -> str:
+        """What a person knows it by: its service, or what else it works on."""
+        return self.service_name or self.subject
 
     @property
     def is_open(self) -> bool:

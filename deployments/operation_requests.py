@@ -6,12 +6,13 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from deployments.background import background_again
 from deployments.changes import change
 from deployments.choices import Desired, OperationKind, OperationStatus
 from deployments.models import Operation, Revision, Service
+from deployments.operations import operation_event
 from deployments.wake import wake
 from workspaces.errors import Conflict, NotFound
-from workspaces.events import event_record
 
 
 def operation_cancel(*, operation: Operation, user: User | None) -> Operation:
@@ -29,14 +30,8 @@ def operation_cancel(*, operation: Operation, user: User | None) -> Operation:
         cancel_requested_at=now
     )
     Service.objects.filter(operations=operation).update(next_check_at=now)
-    event_record(
-        kind="operation.cancel",
-        subject_type="service",
-        subject=operation.service_name,
-        message=f"Cancel {operation.kind} {operation.service_name}",
-        actor=user,
-        data={"operation": str(operation.pk)},
-    )
+    text = f"Cancel {operation.kind} {operation.about}"
+    operation_event(operation, "cancel", user=user, text=text)
     wake()
     operation.refresh_from_db()
     return operation
@@ -49,11 +44,13 @@ def operation_retry(*, operation: Operation, user: User | None) -> Operation:
         Conflict: it succeeded or is open, or something newer was done to the service since.
         NotFound: the service is gone.
     """
+    if operation.status in {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}:
+        raise Conflict(_("Only an operation that did not succeed can be tried again."))
+    if operation.subject:
+        return background_again(operation, user=user)
     service = operation.service
     if service is None:
         raise NotFound(_("The service of this operation does not exist any more."))
-    if operation.status in {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}:
-        raise Conflict(_("Only an operation that did not succeed can be tried again."))
     if operation.generation != service.generation:
         raise Conflict(_("The service was changed since; this operation is out of date."))
     revision = operation.revision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -26,6 +27,22 @@ _BRING_UP = (
     StepName.SMOKE_TEST,
     StepName.READY,
 )
+BACKGROUND = {  # belong to no service; deployments.background drives them
+    OperationKind.PREFLIGHT: (
+        StepName.QUEUED,
+        StepName.COPY_MODEL,
+        StepName.PREPARE_ENVIRONMENT,
+        StepName.TRY_MODEL,
+    ),
+    OperationKind.PROFILE: (
+        StepName.QUEUED,
+        StepName.COPY_MODEL,
+        StepName.PREPARE_ENVIRONMENT,
+        StepName.MEASURE,
+    ),
+    OperationKind.BUILD: (StepName.QUEUED, StepName.PREPARE_ENVIRONMENT),
+}
+_SUBJECT_TYPES = {OperationKind.BUILD: "environment"}
 _TAKE_DOWN = {
     OperationKind.STOP: (StepName.QUEUED, StepName.STOP),
     OperationKind.DELETE: (StepName.QUEUED, StepName.STOP, StepName.CLEAN_UP),
@@ -36,6 +53,8 @@ _ENDED = (StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED, StepState.
 
 def plan(kind: OperationKind, *, builds_image: bool) -> list[StepName]:
     """The steps of an operation of this kind, in order."""
+    if kind in BACKGROUND:
+        return list(BACKGROUND[kind])
     steps = list(_TAKE_DOWN.get(kind, _BRING_UP))
     if not builds_image and StepName.BUILD_IMAGE in steps:
         steps.remove(StepName.BUILD_IMAGE)
@@ -63,19 +82,39 @@ def operation_open(
         generation=service.generation,
         requested_by=user,
     )
+    steps_make(operation, plan(kind, builds_image=builds_image))
+    operation_event(operation, kind, user=user)
+    return operation
+
+
+def steps_make(operation: Operation, names: Iterable[StepName]) -> None:
+    """Give a new operation its steps, in order."""
     Step.objects.bulk_create(
         Step(operation=operation, position=position, name=name)
-        for position, name in enumerate(plan(kind, builds_image=builds_image))
+        for position, name in enumerate(names)
     )
+
+
+def operation_event(
+    operation: Operation,
+    word: str,
+    *,
+    user: User | None = None,
+    level: str = "info",
+    text: str = "",
+) -> None:
+    """Record what became of an operation. `word`: its kind, its end or "cancel"."""
+    kind = OperationKind(operation.kind)
+    is_service = bool(operation.service_name)
     event_record(
-        kind=f"operation.{kind}",
-        subject_type="service",
-        subject=service.name,
-        message=f"{OperationKind(kind).label} {service.name}",
+        kind=f"operation.{word}",
+        subject_type="service" if is_service else _SUBJECT_TYPES.get(kind, "model"),
+        subject=operation.about,
+        level=level,
+        message=text or f"{kind.label} {operation.about}",
         actor=user,
-        data={"operation": str(operation.pk)},
+        data={"operation": str(operation.pk), "kind": operation.kind},
     )
-    return operation
 
 
 def current_step(operation: Operation) -> Step | None:
@@ -156,14 +195,8 @@ def operation_end(operation: Operation, status: OperationStatus, error: str = ""
         if not changed:
             return False
         _end_steps(operation, status, error)
-        event_record(
-            kind=f"operation.{status.lower()}",
-            subject_type="service",
-            subject=operation.service_name,
-            level="info" if status == OperationStatus.SUCCEEDED else "warning",
-            message=error or f"{OperationKind(operation.kind).label} {operation.service_name}",
-            data={"operation": str(operation.pk), "kind": operation.kind},
-        )
+        level = "info" if status == OperationStatus.SUCCEEDED else "warning"
+        operation_event(operation, status.lower(), level=level, text=error)
     operation.refresh_from_db()
     return True
 

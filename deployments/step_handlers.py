@@ -6,6 +6,7 @@ again, so a version that vanishes behind our back stops no service.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from deployments import (
     runtimes,
     smoke,
 )
-from deployments.choices import StepName
+from deployments.choices import OperationKind, StepName
 from deployments.drivers.docker import DockerDriver
 from deployments.models import Operation, Revision, Service, Step
 from deployments.processes import Cancelled
@@ -47,9 +48,12 @@ class Work:
 
     operation: Operation
     step: Step
-    revision: Revision
     log: Callable[[str], None]
     cancelled: Callable[[], bool]
+
+    @property
+    def revision(self) -> Revision:
+        return cast(Revision, self.operation.revision)
 
     @property
     def service(self) -> Service:
@@ -287,7 +291,7 @@ def smoke_test(work: Work) -> str:
         raise StepFailed(str(error)) from error
 
 
-def _with_room(handler: Callable[[Work], str]) -> Callable[[Work], str]:
+def with_room(handler: Callable[[Work], str]) -> Callable[[Work], str]:
     """Below SLIPWAY_MIN_FREE nothing new is written; what serves goes on serving."""
 
     def run(work: Work) -> str:
@@ -303,8 +307,20 @@ def _with_room(handler: Callable[[Work], str]) -> Callable[[Work], str]:
 
 
 HANDLERS: dict[StepName, Callable[[Work], str]] = {
-    StepName.COPY_MODEL: _with_room(copy_model),
-    StepName.PREPARE_ENVIRONMENT: _with_room(prepare_environment),
-    StepName.BUILD_IMAGE: _with_room(build_image),
+    StepName.COPY_MODEL: with_room(copy_model),
+    StepName.PREPARE_ENVIRONMENT: with_room(prepare_environment),
+    StepName.BUILD_IMAGE: with_room(build_image),
     StepName.SMOKE_TEST: smoke_test,
 }
+
+# kind of work that belongs to no service -> module with its own HANDLERS, loaded by workers alone
+BACKGROUND_HANDLERS: dict[OperationKind, str] = {}
+
+
+def handler_of(work: Work) -> Callable[[Work], str]:
+    """Return what runs this step."""
+    name = StepName(work.step.name)
+    if not work.operation.subject:
+        return HANDLERS[name]
+    module = importlib.import_module(BACKGROUND_HANDLERS[OperationKind(work.operation.kind)])
+    return cast(Callable[[Work], str], module.HANDLERS[name])

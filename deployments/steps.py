@@ -15,11 +15,12 @@ from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from deployments import oplog
-from deployments.choices import LONG_STEPS, OperationStatus, StepName, StepState
+from deployments.choices import LONG_STEPS, OperationStatus, StepState
 from deployments.drivers.base import DriverError, TargetUnreachable
 from deployments.models import Operation, Service, Step
 from deployments.operations import (
@@ -30,7 +31,7 @@ from deployments.operations import (
     step_start,
 )
 from deployments.processes import Cancelled
-from deployments.step_handlers import HANDLERS, StepFailed, Work
+from deployments.step_handlers import StepFailed, Work, handler_of
 from deployments.wake import wake
 from workspaces.errors import Problem, Unavailable
 
@@ -52,17 +53,13 @@ def run_steps(operation_id: str) -> None:
 
 
 def _claim(operation_id: str) -> Work | None:
-    operation = (
-        Operation.objects.select_related("service__target", "revision")
-        .filter(
-            pk=operation_id,
-            status=OperationStatus.RUNNING,
-            cancel_requested_at=None,
-            service__target__node=settings.DATA.node_id,
-        )
-        .first()
+    here = settings.DATA.node_id
+    rows = Operation.objects.select_related("service__target", "revision").filter(
+        pk=operation_id, status=OperationStatus.RUNNING, cancel_requested_at=None
     )
-    if operation is None or operation.revision is None or operation.service is None:
+    of_a_service = Q(service__target__node=here, revision__isnull=False)
+    operation = rows.filter(of_a_service | (Q(node=here) & ~Q(subject=""))).first()
+    if operation is None:
         return None
     step = current_step(operation)
     if step is None or step.name not in LONG_STEPS or not step_start(step):
@@ -70,7 +67,7 @@ def _claim(operation_id: str) -> Work | None:
     claim = secrets.token_hex(8)
     Step.objects.filter(pk=step.pk).update(claim=claim)
     step.refresh_from_db()
-    return Work(operation, step, operation.revision, oplog.writer(step), _cancel_check(step))
+    return Work(operation, step, oplog.writer(step), _cancel_check(step))
 
 
 def _cancel_check(step: Step) -> Callable[[], bool]:
@@ -114,7 +111,7 @@ def _heartbeat(step: Step) -> Iterator[None]:
 def _run(work: Work) -> bool:
     """Run one claimed step; True when it succeeded and the next may follow."""
     try:
-        message = HANDLERS[StepName(work.step.name)](work)
+        message = handler_of(work)(work)
     except Cancelled:
         work.log(_("Cancelled."))
         return False

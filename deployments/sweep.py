@@ -48,7 +48,8 @@ def run() -> None:
 
 def _end_ownerless() -> None:
     """Operations whose service is gone: nothing else would ever end them."""
-    for operation in Operation.objects.filter(status=OperationStatus.RUNNING, service=None):
+    open_ = Operation.objects.filter(status=OperationStatus.RUNNING)
+    for operation in open_.filter(service=None, subject=""):
         logger.warning("ending operation %s of %s", operation.pk, operation.service_name)
         operation_finish(operation)
 

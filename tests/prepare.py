@@ -50,6 +50,6 @@ def prepared(
     lines: list[str] = []
     step = operation.steps.first()
     for handler in handlers:
-        handler(Work(operation, step, revision, lines.append, lambda: False))
+        handler(Work(operation, step, lines.append, lambda: False))
     revision.refresh_from_db()
     return revision, lines

@@ -117,6 +117,8 @@ def can_retry(operation: Operation) -> bool:
     """Whether Retry would be accepted: it did not succeed and nothing newer was asked."""
     service = operation.service
     ended = operation.status not in {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}
+    if operation.subject:
+        return ended
     return ended and service is not None and service.generation == operation.generation
 
 

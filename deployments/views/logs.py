@@ -10,6 +10,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -66,7 +67,8 @@ def _service_source(name: str) -> tuple[str, Read]:
 
 def _operation_source(operation_id: UUID) -> tuple[str, Read]:
     operation = selectors.operation_get(operation_id)
-    name = f"{operation.service_name}-{operation.kind}-{operation.created_at:%Y%m%d%H%M%S}"
+    about = get_valid_filename(operation.about)[:100]
+    name = f"{about}-{operation.kind}-{operation.created_at:%Y%m%d%H%M%S}"
     return name, partial(selectors.operation_log, operation)
 
 

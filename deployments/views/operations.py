@@ -50,7 +50,9 @@ def _filtered(request: HttpRequest) -> QuerySet[Operation]:
     search = request.GET.get("q", "").strip().replace("\x00", "")
     if search:
         rows = rows.filter(
-            Q(service_name__icontains=search) | Q(requested_by__username__icontains=search)
+            Q(service_name__icontains=search)
+            | Q(subject__icontains=search)
+            | Q(requested_by__username__icontains=search)
         )
     for name, known in (("status", OperationStatus.values), ("kind", OperationKind.values)):
         value = request.GET.get(name, "")

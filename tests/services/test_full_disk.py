@@ -19,6 +19,6 @@ def test_copying_a_model_that_does_not_fit_fails(create: Create, settings: Any) 
     assert operation.revision is not None
     settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, min_free_bytes=2**60)
     step = Step.objects.get(operation=operation, name="Copy model")
-    work = Work(operation, step, operation.revision, log=lambda _: None, cancelled=lambda: False)
+    work = Work(operation, step, log=lambda _: None, cancelled=lambda: False)
     with pytest.raises(StepFailed, match="disk is too full"):
         copy_model(work)
