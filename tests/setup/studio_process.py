@@ -176,7 +176,7 @@ def empty_store() -> Path:
     """An MLflow store without anything in it, to be copied."""
     folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return make_template(folder)
+    return make_template(folder, "mlflow-artifacts:/")
 
 
 def password(output: str) -> str:
