@@ -127,7 +127,7 @@ def copy_model(work: Work) -> str:
             destination_root=settings.DATA.models,
         )
     except Unavailable as error:
-        if error.code == files.DISK_FULL:  # to try again at once would not help
+        if error.code in files.LASTING:  # to try again at once would not help
             raise StepFailed(error.message) from error
         raise
     work.keep(model_sha256=sha256)
