@@ -1,5 +1,6 @@
 """Images of services, in layers that are shared: base → tools → environment → runtime → model.
 
+    slipway/base:<hash>         the base image after the Docker steps of an environment that has any
     slipway/tools:<hash>        the base image, uv and the user; one per base image
     slipway/environment:<hash>  a model's packages; one per lock, shared by every model that has it
     slipway/runtime:<hash>      serving/ and its packages; one per version of Slipway
@@ -77,6 +78,7 @@ class Builder:
             out.
         timeout: seconds for one image.
         labels: added to the images of environments and services.
+        docker_steps: Dockerfile instructions that follow the base image, one line each.
     """
 
     driver: DockerDriver
@@ -87,6 +89,7 @@ class Builder:
     network: str = ""
     timeout: float = 1800.0
     labels: Mapping[str, str] = field(default_factory=dict)
+    docker_steps: tuple[str, ...] = ()
 
     @property
     def watch(self) -> Watch:
@@ -250,7 +253,7 @@ def shared_images_remove_old(
         current.add(_tag(driver, tools, _RUNTIME_STEPS, {IMAGE_LABEL: "runtime"}, content))
     before = time.time() - days * 86_400
     gone = []
-    for kind in ("runtime", "tools"):
+    for kind in ("runtime", "tools", "base"):  # the last: layers live on in what is built on them
         with translated(driver.base_url):
             found = driver.client.images(filters={"label": f"{IMAGE_LABEL}={kind}"})
         old = [image for image in found if image["Created"] < before]
@@ -281,7 +284,15 @@ def _tools_image(builder: Builder) -> str:
     instruction, and a service's own image has to be quick.
     """
     _fetch_base(builder)
-    return _ensure(builder, builder.base_image, _tools_steps(), [], {IMAGE_LABEL: "tools"})
+    return _ensure(builder, _stepped_base(builder), _tools_steps(), [], {IMAGE_LABEL: "tools"})
+
+
+def _stepped_base(builder: Builder) -> str:
+    """The base image after an environment's own steps, as root like Docker's own images."""
+    if not builder.docker_steps:
+        return builder.base_image
+    steps = "\n".join(("USER 0:0", *builder.docker_steps)) + "\n"
+    return _ensure(builder, builder.base_image, steps, [], {IMAGE_LABEL: "base"})
 
 
 def _tools_steps() -> str:
