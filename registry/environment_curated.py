@@ -68,9 +68,8 @@ def curated_ensure() -> None:
     for row in rows.select_related("environment"):
         latest[row.environment.name] = row
     for item in CURATED:
-        row = latest.get(item.name)
         wanted = _values(item)
-        if row is None or not is_same(row, wanted):
+        if item.name not in latest or not is_same(latest[item.name], wanted):
             version_add(item.name, wanted, description=item.description, user=None, curated=True)
 
 

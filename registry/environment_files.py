@@ -36,6 +36,7 @@ class Parsed:
         conda: what became of each conda package.
         notes: sentences about what was left out on purpose.
         problems: sentences about what cannot be taken; with any, nothing must be made of this.
+        about: which field the problems belong to.
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Parsed:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    about: str = "file"
 
 
 def environment_file_read(name: str, content: bytes | str, *, python: str = "") -> Parsed:

@@ -52,15 +52,16 @@ def environment_create(
     """
     parsed = parsed or Parsed()
     python = python or parsed.python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    given = {**parsed.variables, **variables} if _is_mapping(variables) else variables
-    given = dict(parsed.variables) if variables is None else given
+    given: Any = {} if variables is None else variables
+    if isinstance(given, Mapping):  # else it is refused below
+        given = {**parsed.variables, **given}
     base_image, docker_steps = _from_step(base_image, docker_steps)
     found = {
         "name": rules.name(name),
         "description": texts.text(description),
         "python": rules.python(python),
         "packages": rules.packages(packages),
-        "file": [*parsed.problems, *_missing(parsed, base_image, docker_steps)],
+        parsed.about: [*parsed.problems, *_missing(parsed, base_image, docker_steps)],
         "variables": rules.variables(given),
         "base_image": rules.base_image(base_image),
         "docker_steps": rules.docker_steps(docker_steps),
@@ -72,7 +73,7 @@ def environment_create(
         "python": python,
         "packages": lines,
         "conda": [asdict(item) for item in parsed.conda],
-        "variables": dict(given or {}),
+        "variables": given,
         "base_image": base_image,
         "docker_steps": [step.strip() for step in docker_steps],
         "source": source[:600],
@@ -133,10 +134,6 @@ def _missing(parsed: Parsed, base_image: Any, steps: Any) -> list[str]:
     return [item.note for item in parsed.conda if item.missing]
 
 
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
 def model_requirements(uri: str) -> Parsed:
     """What the model version `models:/NAME/VERSION` asks for by its own files.
 
@@ -146,11 +143,11 @@ def model_requirements(uri: str) -> Parsed:
     match = _MODEL.fullmatch(uri) if isinstance(uri, str) else None
     if match is None:
         text = _("“%(uri)s” is not of the form models:/NAME/VERSION.")
-        return Parsed(problems=(text % {"uri": str(uri)[:120]},))
+        return Parsed(problems=(text % {"uri": str(uri)[:120]},), about="model")
     try:
         info = version_get(match[1], match[2])
     except NotFound as error:
-        return Parsed(problems=(error.message,))
+        return Parsed(problems=(error.message,), about="model")
     problems = [text for line in info.requirements if (text := rules.requirement(line))]
     if not info.requirements:
         problems.append(info.problem or _("The model lists no requirements."))
@@ -158,6 +155,7 @@ def model_requirements(uri: str) -> Parsed:
         python=info.python_version,
         packages=() if problems else tuple(info.requirements),
         problems=tuple(problems),
+        about="model",
     )
 
 

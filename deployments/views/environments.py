@@ -55,7 +55,7 @@ def environment_page(request: HttpRequest, name: str, version: str = "") -> Http
     operations = requests.operations_of(row, targets)
     lock = lock_of(row)
     packages = pinned(lock) if lock else []
-    context = {
+    context: dict[str, Any] = {
         "row": row,
         "environment": row.environment,
         "lock": lock,

@@ -56,7 +56,7 @@ def test_a_models_own_requirements_are_taken(ada, model) -> None:
 @pytest.mark.parametrize("model_uri", ["models:/nobody/1", "diabetes", 5, "models:/diabetes/99"])
 def test_a_model_that_is_not_there_is_said(ada, model, model_uri: Any) -> None:
     answer = post(ada, body={"name": "own", "model": model_uri})
-    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["file"])
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["model"])
 
 
 def test_all_violations_come_in_one_answer(ada) -> None:

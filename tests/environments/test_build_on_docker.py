@@ -16,7 +16,7 @@ from deployments.targets import driver_for
 from tests.environments.conftest import operation_run
 from tests.factories import TargetFactory
 
-pytestmark = [pytest.mark.docker, pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 @pytest.fixture
