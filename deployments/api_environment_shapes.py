@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from deployments.api_serializers import Body, OperationSerializer, TextField
 from deployments.environment_builds import Build
-from deployments.environment_locks import lock_of, pinned, total_size
+from deployments.environment_locks import lock_of, pinned, total_installed, total_size
 from registry.environment_selectors import EnvironmentRow
 from registry.models import Environment, EnvironmentLock, EnvironmentVersion
 from workspaces.paging import Rows
@@ -77,6 +77,9 @@ class PinnedSerializer(Body):
     size_bytes = serializers.IntegerField(
         allow_null=True, help_text="Of the wheel that is fetched; null: the index does not tell"
     )
+    installed_bytes = serializers.IntegerField(
+        allow_null=True, help_text="On disk; null: not built on this machine yet"
+    )
 
 
 class LockSerializer(Body):
@@ -84,6 +87,7 @@ class LockSerializer(Body):
     platform = serializers.CharField()
     hash = serializers.CharField(help_text="Names the builds of it")
     size_bytes = serializers.IntegerField(allow_null=True, help_text="Of all wheels together")
+    installed_bytes = serializers.IntegerField(allow_null=True, help_text="Of all on disk")
     packages = PinnedSerializer(many=True)
     text = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -213,6 +217,7 @@ def _lock(lock: EnvironmentLock) -> dict[str, Any]:
         "platform": lock.platform,
         "hash": lock.sha256,
         "size_bytes": total_size(packages),
+        "installed_bytes": total_installed(packages),
         "packages": [vars(item) for item in packages],
         "text": lock.text,
         "created_at": lock.created_at,

@@ -25,11 +25,17 @@ _PIN = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Pinned:
-    """A package of a lock; `size_bytes` of its wheel, None where the index does not tell it."""
+    """A package of a lock.
+
+    Attributes:
+        size_bytes: of its wheel; None where the index does not tell it.
+        installed_bytes: of its files on disk; None before a build on this machine.
+    """
 
     name: str
     version: str
     size_bytes: int | None
+    installed_bytes: int | None = None
 
 
 def lock_of(row: EnvironmentVersion) -> EnvironmentLock | None:
@@ -78,17 +84,48 @@ def _with_advice(sentence: str, conda: Iterable[Mapping[str, Any]]) -> str:
 
 
 def pinned(lock: EnvironmentLock) -> list[Pinned]:
-    """The packages of a lock by name, with the sizes of what is fetched for them."""
+    """The packages of a lock by name, with their sizes as far as they are known."""
     return [
-        Pinned(name, version, lock.sizes.get(canonicalize_name(name)))
+        Pinned(
+            name,
+            version,
+            lock.sizes.get(canonicalize_name(name)),
+            lock.installed.get(canonicalize_name(name)),
+        )
         for name, version in _PIN.findall(lock.text)
     ]
 
 
 def total_size(packages: Iterable[Pinned]) -> int | None:
     """Bytes of all wheels together; None where one is not known."""
-    sizes = [item.size_bytes for item in packages]
-    return None if None in sizes else sum(sizes)  # type: ignore[arg-type]
+    return _sum(item.size_bytes for item in packages)
+
+
+def total_installed(packages: Iterable[Pinned]) -> int | None:
+    """Bytes of all packages on disk; None before a build on this machine."""
+    return _sum(item.installed_bytes for item in packages)
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    known = list(sizes)
+    return None if None in known else sum(size or 0 for size in known)
+
+
+def installed_keep(lock: EnvironmentLock, folder: Path) -> None:
+    """Write down what each package of a built environment takes on disk."""
+    lock.installed = installed_sizes(folder)
+    EnvironmentLock.objects.filter(pk=lock.pk).update(installed=lock.installed)
+
+
+def installed_sizes(folder: Path) -> dict[str, int]:
+    """Per package of an environment, the bytes that its own list of files says."""
+    found: dict[str, int] = {}
+    for path in folder.glob("lib/python*/site-packages/*.dist-info/RECORD"):
+        name = canonicalize_name(path.parent.name.partition("-")[0])
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        sizes = (line.rpartition(",")[2] for line in lines)
+        found[name] = sum(int(size) for size in sizes if size.isascii() and size.isdigit())
+    return found
 
 
 def wheel_sizes(builder: Builder, lock: str, minor: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from deployments import background, environments, images, pythons, selectors
 from deployments.choices import StepName
 from deployments.drivers.docker import DockerDriver
 from deployments.environment_images import base_image_refused, image_size
-from deployments.environment_locks import lock_ensure, pinned, total_size
+from deployments.environment_locks import installed_keep, lock_ensure, pinned, total_size
 from deployments.models import Target
 from deployments.processes import Cancelled
 from deployments.step_handlers import StepFailed, Work, build_arguments, with_room
@@ -55,6 +55,7 @@ def _build_here(work: Work, row: EnvironmentVersion, lock: EnvironmentLock) -> N
     if row.base_image or row.docker_steps:
         work.log(_("The base image and the Docker steps are for container targets: left out here."))
     folder = environments.build(work.builder(), lock.text, found[row.python])
+    installed_keep(lock, folder)
     background.found_keep(work.operation, installed_bytes=environments.installed_size(folder))
 
 

@@ -102,6 +102,7 @@ class EnvironmentLock(models.Model):
     text = models.TextField()  # name==version lines
     sha256 = models.CharField(max_length=64)  # names environments/<hash>/ and images' label
     sizes = models.JSONField(default=dict)  # {"numpy": bytes}, of the files that are fetched
+    installed = models.JSONField(default=dict)  # the same of what a build put on disk; {}: none yet
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from deployments import environment_builds as built
 from deployments import environment_requests as requests
 from deployments.environment_form import EnvironmentForm, initial_of
-from deployments.environment_locks import lock_of, pinned, total_size
+from deployments.environment_locks import lock_of, pinned, total_installed, total_size
 from deployments.models import Service
 from deployments.views.common import acts
 from registry import environment_selectors as selectors
@@ -60,7 +60,8 @@ def environment_page(request: HttpRequest, name: str, version: str = "") -> Http
         "environment": row.environment,
         "lock": lock,
         "packages": packages,
-        "download_bytes": total_size(packages) if packages else None,
+        "download_bytes": total_size(packages),
+        "installed_bytes": total_installed(packages),
         "operations": operations,
         "moving": any(item.is_open for item in operations),
     }

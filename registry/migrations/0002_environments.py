@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
                 ('text', models.TextField()),
                 ('sha256', models.CharField(max_length=64)),
                 ('sizes', models.JSONField(default=dict)),
+                ('installed', models.JSONField(default=dict)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='locks', to='registry.environmentversion')),
             ],

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from config.paths import DataFolder
-from deployments.environment_locks import lock_of
+from deployments.environment_locks import lock_of, pinned
 from deployments.environment_requests import build_request, environment_add, operations_of
 from deployments.models import Target
 from deployments.operation_requests import operation_cancel
@@ -51,6 +51,10 @@ def test_build_now_makes_the_folder_that_services_take(
     files = [path for path in folder.rglob("*") if path.is_file()]
     sizes = sum(path.lstat().st_size for path in files if path.name != ".slipway-complete")
     assert done.found["installed_bytes"] == sizes
+    lock = lock_of(row)
+    assert lock is not None
+    sizes = [item.installed_bytes for item in pinned(lock)]
+    assert all(size and size > 100 for size in sizes)
     assert {item.subject for item in operations_of(row, [local])} == {"tools:1", str(done.subject)}
 
 
