@@ -53,10 +53,11 @@ CURATED = (
     Curated(
         f"{CURATED_PREFIX}pytorch-cpu",
         gettext_noop(
-            "PyTorch. CPU-only wheels come from PyTorch's own index, named by UV_INDEX; without "
-            "it, Linux gets PyPI's wheels, which also run on CPUs but bring gigabytes for GPUs."
+            "PyTorch. CPU-only wheels come from PyTorch's own index or a folder, see UV_INDEX and "
+            "UV_FIND_LINKS in the docs; else Linux gets PyPI's, which run on CPUs too but bring "
+            "gigabytes for GPUs."
         ),
-        ("torch~=2.9", "numpy~=2.4"),
+        ("torch~=2.13.0", "numpy~=2.4"),
     ),
 )
 

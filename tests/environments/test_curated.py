@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.environments.conftest import Site
 from tests.local_engine import CACHE, USER, open_folder
 
 pytestmark = [pytest.mark.soak, pytest.mark.django_db, pytest.mark.timeout(900)]
+CPU_WHEELS = sorted(Path(os.environ.get("PIP_FIND_LINKS") or "/nowhere").glob("torch-*+cpu-*.whl"))
 IMPORTS = {
     "Slipway-minimal": "numpy",
     "Slipway-scikit-learn": "sklearn.linear_model, pandas, joblib, skops.io",
@@ -47,7 +50,25 @@ def test_it_is_built_and_imports_what_it_is_for(real: Site, name: str) -> None:
     subprocess.run([folder / "bin" / "python", "-I", "-c", program], check=True, timeout=120)
 
 
-def test_pytorch_comes_to_a_lock_and_is_not_fetched_here(real: Site) -> None:
+@pytest.mark.skipif(not CPU_WHEELS, reason="no CPU-only wheel of PyTorch in PIP_FIND_LINKS")
+def test_pytorch_without_its_gpu_part_is_built_from_a_folder_of_wheels(
+    real: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(CPU_WHEELS[0].parent))
+    version = CPU_WHEELS[0].name.split("-")[1]
+    curated_ensure()
+    row = version_find("Slipway-pytorch-cpu")
+    lock = lock_ensure(real.builder(), row)
+    assert f"torch=={version}" in lock.text
+    assert "nvidia" not in lock.text
+    folder = environments.build(real.builder(), lock.text, pythons.available(USER)[row.python])
+    program = "import torch; assert float(torch.ones(3).sum()) == 3; print(torch.__version__)"
+    python = folder / "bin" / "python"
+    done = subprocess.run([python, "-I", "-c", program], check=True, timeout=120, stdout=-1)
+    assert done.stdout.decode().strip() == version
+
+
+def test_pytorch_of_pypi_comes_to_a_lock_and_is_not_fetched_here(real: Site) -> None:
     curated_ensure()
     row = version_find("Slipway-pytorch-cpu")
     names = {item.name for item in pinned(lock_ensure(real.builder(), row))}
