@@ -170,6 +170,7 @@ class BuildSerializer(Body):
     services = serializers.ListField(child=serializers.CharField())
     environments = serializers.ListField(child=serializers.CharField())
     kept = serializers.BooleanField(help_text="An environment that is not archived asks for it")
+    foreign = serializers.BooleanField(help_text="An image that nothing of this studio knows")
 
 
 class BuildPageSerializer(PageSerializer):

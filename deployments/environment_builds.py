@@ -44,6 +44,8 @@ class Build:
         services: those whose present or wanted revision runs in it.
         environments: `NAME:VERSION` of those that came to this lock, archived ones too.
         kept: whether one of them is not archived, so that the sweep leaves it alone.
+        foreign: an image that nothing of this studio knows: another studio of the same Docker host
+            made it, or this one long ago.
     """
 
     hash: str
@@ -55,6 +57,7 @@ class Build:
     services: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     kept: bool = False
+    foreign: bool = False
 
     @property
     def place(self) -> str:
@@ -143,6 +146,7 @@ def _told(builds: list[Build]) -> list[Build]:
         .annotate(at=Max("created_at"))
         .order_by()
     }
+    known = {digest for digest, _target in last}
     locks: dict[str, list[EnvironmentLock]] = {}
     rows = EnvironmentLock.objects.filter(sha256__in=hashes)
     for lock in rows.select_related("version__environment").order_by("pk"):
@@ -154,6 +158,7 @@ def _told(builds: list[Build]) -> list[Build]:
             used_at=max(item.used_at, last.get((item.hash, item.target), item.used_at)),
             environments=tuple(str(lock.version) for lock in locks.get(item.hash, ())),
             kept=any(not lock.version.archived for lock in locks.get(item.hash, ())),
+            foreign=bool(item.image) and not (item.hash in known or item.hash in locks),
         )
         for item in builds
     ]
@@ -204,9 +209,8 @@ def build_remove(*, digest: str, target: str = "", user: User | None) -> int:
 
 
 def builds_remove_unused(*, user: User | None) -> int:
-    """Remove every build that no service runs in and no environment asks for; how many."""
-    found = builds_list().items
-    unused = [item for item in found if not item.services and not item.kept]
+    """Remove every build of this studio that no service and no environment needs; how many."""
+    unused = [item for item in builds_list().items if is_unused(item)]
     if unused and _somebody_prepares():
         raise _busy()
     for item in unused:
@@ -214,6 +218,11 @@ def builds_remove_unused(*, user: User | None) -> int:
     if unused:
         _removed_event(unused, user)
     return len(unused)
+
+
+def is_unused(build: Build) -> bool:
+    """Whether nothing needs a build, as far as this studio knows; it knows of no other's needs."""
+    return not (build.services or build.kept or build.foreign)
 
 
 def _remove(build: Build) -> None:

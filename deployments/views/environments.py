@@ -162,7 +162,7 @@ def builds_page(request: HttpRequest) -> HttpResponse:
         "problems": found.problems,
         "of_one": bool(digest),
         "total": sum(item.size_bytes for item in found.items if not item.image),
-        "unused": sum(1 for item in found.items if not item.services and not item.kept),
+        "unused": sum(map(built.is_unused, found.items)),
     }
     return render(request, "deployments/environment_builds.html#list", context)
 

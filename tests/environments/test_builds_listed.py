@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from config.paths import DataFolder
 from deployments import sweep
 from deployments.environment_builds import (
+    Build,
+    _told,
     build_remove,
     builds_list,
     builds_page,
     builds_remove_unused,
     folder_remove,
+    is_unused,
 )
 from deployments.environments import DONE_FILE
 from deployments.models import Service, Target
@@ -163,6 +167,18 @@ def test_remove_unused_leaves_what_services_and_environments_need(
     locked(B)
     assert builds_remove_unused(user=None) == 1
     assert [item.hash for item in builds_list().items] == [A, B]
+
+
+def test_an_image_that_nothing_here_knows_is_not_counted_as_unused() -> None:
+    now = datetime.now(tz=UTC)
+    image = Build(A, "docker", "slipway/environment:1", 1, now, now)
+    assert is_unused(image)
+    (told,) = _told([image])
+    assert (told.foreign, is_unused(told)) == (True, False)
+    locked(A)
+    environment_archive(name="tools", version="1", user=None)
+    (told,) = _told([image])
+    assert (told.foreign, is_unused(told)) == (False, True)
 
 
 def test_the_sweep_leaves_what_was_built_ahead_until_it_is_archived(
