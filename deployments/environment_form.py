@@ -127,7 +127,7 @@ class EnvironmentForm(forms.Form):
     def _file(self) -> dict[str, Any] | None:
         upload, text = self.cleaned_data["file"], self.cleaned_data["file_text"]
         if upload is not None:
-            content = upload.read(2 * MAX_FILE + 4)  # no more: a longer one is refused
+            content = upload.read(4 * MAX_FILE + 4)  # no more: a longer one is refused
             return {"name": upload.name, "content": content}
         return {"name": self.cleaned_data["file_kind"], "content": text} if text.strip() else None
 

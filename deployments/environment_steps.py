@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from deployments import background, environments, images, pythons, selectors
 from deployments.choices import StepName
 from deployments.drivers.docker import DockerDriver
-from deployments.environment_images import base_image_refused, image_size
+from deployments.environment_images import image_size
 from deployments.environment_locks import installed_keep, lock_ensure, pinned, total_size
 from deployments.models import Target
 from deployments.processes import Cancelled
@@ -68,17 +68,16 @@ def _build_image(
         log=work.log,
         cancelled=work.cancelled,
         environment=build_arguments(),
-        docker_steps=tuple(row.docker_steps),
     )
-    if sentence := base_image_refused(builder):
-        raise StepFailed(sentence)
     try:
         minor = images.base_image_ready(builder)
         if minor != row.python:
             text = _("The environment needs Python %(wanted)s; %(image)s has %(found)s.")
             values = {"wanted": row.python, "image": builder.base_image, "found": minor}
             raise StepFailed(text % values)
-        tag = images.environment_image(builder, lock_text=lock.text, environment_hash=lock.sha256)
+        tag = images.environment_image(
+            builder, lock_text=lock.text, environment_hash=lock.sha256, steps=row.docker_steps
+        )
     except images.BuildCancelled as error:
         raise Cancelled from error
     size = image_size(builder.driver, tag)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from django.utils.translation import gettext as _
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -21,8 +20,10 @@ from registry.environment_conda import CondaPackage, conda_package
 from registry.facts import yaml_mapping
 from workspaces.errors import Invalid
 
-MAX_FILE = 1_000_000  # characters
+MAX_FILE = 256_000  # characters; an export of 500 packages has 30,000
+MAX_ENTRIES = 2 * rules.MAX_PACKAGES  # read at most; reading takes time for each
 MAX_PROBLEMS = 30
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
 MINORS = ("3.12", "3.11", "3.13", "3.10", "3.14", "3.9", "3.8")  # tried in this order
 
 
@@ -67,7 +68,7 @@ def environment_file_read(name: str, content: bytes | str, *, python: str = "") 
         text = _("The file %(name)s is not UTF-8 text.")
         return Parsed(problems=(text % {"name": name[:120]},))
     if len(text) > MAX_FILE:
-        return Parsed(problems=(_("The file is larger than 1 MB."),))
+        return Parsed(problems=(_("The file is larger than 256 KB."),))
     return reader(text.removeprefix("\ufeff"), python)
 
 
@@ -92,9 +93,13 @@ def requirements_read(text: str) -> Parsed:
     packages: list[str] = []
     problems: list[str] = []
     for number, line in logical_lines(text):
-        line = _tidy(re.sub(r"(^|\s+)#.*$", "", line))
+        comment = _COMMENT.search(line)
+        line = _tidy(line[: comment.start()] if comment else line)
         if not line:
             continue
+        if len(packages) + len(problems) == MAX_ENTRIES:
+            problems.insert(0, _too_many())
+            break
         if sentence := rules.requirement(line):
             problems.append(_at_line(number, sentence))
         else:
@@ -105,19 +110,9 @@ def requirements_read(text: str) -> Parsed:
 def conda_read(text: str, python: str = "") -> Parsed:
     """The packages, the Python and the variables of a conda.yaml."""
     try:
-        if _has_aliases(text):
-            return Parsed(problems=(_("Anchors and aliases of YAML are not taken."),))
         return conda_from(yaml_mapping(text.encode(errors="replace"), "conda.yaml"), python)
     except Invalid as error:
         return Parsed(problems=(error.message,))
-
-
-def _has_aliases(text: str) -> bool:
-    """Aliases of aliases make a short file endless."""
-    try:
-        return any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
-    except (yaml.YAMLError, ValueError):
-        return False  # said by who loads it
 
 
 def conda_from(raw: Mapping[str, Any], python: str = "") -> Parsed:
@@ -125,6 +120,8 @@ def conda_from(raw: Mapping[str, Any], python: str = "") -> Parsed:
     dependencies = raw.get("dependencies", [])
     if not isinstance(dependencies, list):
         return Parsed(problems=(_("“dependencies” is not a list."),))
+    if _count(dependencies) > MAX_ENTRIES:
+        return Parsed(problems=(_too_many(),))
     reader = _Conda(python)
     for item in dependencies:
         reader.take(item)
@@ -208,6 +205,9 @@ def pyproject_read(text: str, python: str = "") -> Parsed:
     if not isinstance(lines, list):
         problems.append(_("“dependencies” is not a list."))
         lines = []
+    if len(lines) > MAX_ENTRIES:
+        problems.append(_too_many())
+        lines = []
     lines = [_tidy(line) for line in lines]
     problems += [sentence for line in lines if (sentence := rules.requirement(line))]
     notes = []
@@ -242,18 +242,19 @@ def logical_lines(text: str, *, comments: bool = False) -> Iterator[tuple[int, s
     Args:
         comments: whole lines of comment vanish, also between joined ones, as Docker has it.
     """
-    started, pending = 0, ""
+    started = 0
+    parts: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if comments and line.lstrip().startswith("#"):
             continue
         started = started or number
         if line.rstrip().endswith("\\"):
-            pending += line.rstrip()[:-1] + " "
+            parts.append(line.rstrip()[:-1] + " ")
             continue
-        yield started, pending + line
-        started, pending = 0, ""
-    if pending:
-        yield started, pending
+        yield started, "".join((*parts, line))
+        started, parts = 0, []
+    if parts:
+        yield started, "".join(parts)
 
 
 def python_choose(spec: str, preferred: str = "") -> str:
@@ -272,6 +273,16 @@ def python_choose(spec: str, preferred: str = "") -> str:
         if allowed.contains(f"3.{number}.0"):
             return f"3.{number}"
     return ""
+
+
+def _count(dependencies: list[Any]) -> int:
+    """Entries of a conda file with those of its pip sections."""
+    sections = [item["pip"] for item in dependencies if isinstance(item, Mapping) and "pip" in item]
+    return len(dependencies) + sum(len(part) for part in sections if isinstance(part, list))
+
+
+def _too_many() -> str:
+    return _("There are more than %(limit)s packages in it.") % {"limit": MAX_ENTRIES}
 
 
 def _tidy(line: Any) -> Any:

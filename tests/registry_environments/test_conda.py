@@ -81,12 +81,14 @@ def test_versions_that_pip_does_not_know_are_refused(given: str) -> None:
     assert found.problem or found.package.became
 
 
-def test_anchors_are_refused_so_that_a_short_file_stays_short() -> None:
+def test_a_short_file_that_repeats_itself_without_end_is_refused() -> None:
     bomb = "a: &a [x, x]\n" + "".join(
         f"{name}: &{name} [*{before}, *{before}]\n"
         for before, name in zip("abcdefghijklmnopqrstuvw", "bcdefghijklmnopqrstuvwx", strict=True)
     )
-    assert conda_read(bomb).problems == ("Anchors and aliases of YAML are not taken.",)
+    for text in (bomb, "a: &a [*a, *a]", "dependencies: " + "[" * 200_000):
+        assert conda_read(text).problems == ("The file conda.yaml is not valid YAML.",)
+    assert conda_read("x: &a numpy\ndependencies: [*a]").packages == ("numpy",)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from registry.environment_files import conda_read, requirements_read
 from registry.environment_services import environment_archive, environment_create, name_for
@@ -160,3 +162,16 @@ def test_other_ranges_of_a_new_slipway_are_a_new_version() -> None:
 @pytest.mark.parametrize("model", ["iris", "ü", "", "a/b c", "Microsoft", "slipway-x", "x" * 500])
 def test_a_name_suggested_for_a_models_environment_is_one(model: str) -> None:
     assert make(name=name_for(model)).environment.name == name_for(model)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_versions_made_at_the_same_moment_get_numbers_of_their_own() -> None:
+    def one(_: int) -> str:
+        try:
+            return str(make().version)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(one, range(8)))
+    assert sorted(numbers) == [str(number) for number in range(1, 9)]

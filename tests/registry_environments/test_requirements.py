@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +66,31 @@ def test_every_wrong_line_is_named_and_thousands_are_cut() -> None:
     assert len(requirements_read("-x\n" * 5).problems) == 5
     problems = requirements_read("-x\n" * 5000).problems
     assert len(problems) == 31
-    assert problems[-1] == "And 4970 more."
+    assert (problems[0], problems[-1]) == (
+        "There are more than 1000 packages in it.",
+        "And 971 more.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", " " * 255_000),
+        ("a.txt", "\\\n" * 85_000),
+        ("a.txt", "a\n" * 127_000),
+        ("a.txt", "#" * 255_000),
+        ("a.yaml", "dependencies:\n" + "- python>=4\n" * 20_000),
+        ("a.yaml", "dependencies: [{pip: [" + "a," * 120_000 + "]}]"),
+        ("a.yaml", "[" * 255_000),
+        ("a.yaml", "a: &a b\n" + "? *a\n" * 40_000),
+        ("a.toml", "[project]\ndependencies = [" + "'a'," * 60_000 + "]"),
+        ("a.toml", "a = {b = " * 20_000),
+    ],
+)
+def test_the_longest_files_are_read_at_once(name: str, text: str) -> None:
+    began = time.process_time()
+    environment_file_read(name, text)
+    assert time.process_time() - began < 5  # a second on a slow machine; hours for what is not so
 
 
 def test_utf_16_of_powershell_and_a_byte_order_mark_are_read() -> None:
@@ -79,7 +105,7 @@ def test_what_is_no_text_is_said(content: bytes) -> None:
 
 def test_a_file_of_another_kind_or_size_is_said() -> None:
     assert "neither" in environment_file_read("Pipfile.lock", "").problems[0]
-    assert "larger" in environment_file_read("requirements.txt", "a" * 1_000_001).problems[0]
+    assert "larger" in environment_file_read("requirements.txt", "a" * 256_001).problems[0]
 
 
 @given(st.lists(GOOD, max_size=5), st.text(max_size=40))
