@@ -49,8 +49,13 @@ def _kinds() -> list[tuple[str, str]]:
 
 @require_safe
 def environment_page(request: HttpRequest, name: str, version: str = "") -> HttpResponse:
-    """One version, the latest without `version`; looks again while something is under way."""
-    row = selectors.version_find(name, version)
+    """One version, the latest without `version`; looks again while something is under way.
+
+    Args:
+        name: NAME, or NAME:VERSION as an inference configuration has it.
+    """
+    name, _colon, of_name = name.partition(":")
+    row = selectors.version_find(name, version or of_name)
     targets = requests.build_targets()
     operations = requests.operations_of(row, targets)
     lock = lock_of(row)

@@ -115,7 +115,10 @@ def test_build_now_leads_to_the_operation(ada) -> None:
     operation = Operation.objects.get()
     assert answer["location"] == reverse("deployments:operation", args=[operation.pk])
     assert operation.asked == {"environment": "tools:1", "target": "local"}
-    assert "tools:1 on local" in Page(ada.get(answer["location"])).one("h1").text
+    page = Page(ada.get(answer["location"]))
+    assert "tools:1 on local" in page.one("h1").text
+    back = page.all("a", href=reverse("deployments:environment", args=["tools:1"]))[0]
+    assert "Version 1" in Page(ada.get(back["href"])).one("main").text
 
 
 def test_versions_are_listed_and_the_latest_is_the_page_of_the_name(ada) -> None:
@@ -234,6 +237,8 @@ def test_builds_are_listed_and_removed(ada, local) -> None:
 
 def test_strangers_wrong_names_and_wrong_methods(ada, client) -> None:
     assert client.get(LIST).status_code == 302
+    for name in ("x", "tools:9", ":", "a:b:c"):
+        assert ada.get(reverse("deployments:environment", args=[name])).status_code == 404
     for url in (of("version"), reverse("deployments:environment", args=["x"])):
         assert ada.get(url).status_code == 404
     assert ada.post(of("build", "1", "local")).status_code == 404
