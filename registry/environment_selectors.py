@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from registry.models import Environment, EnvironmentLock, EnvironmentVersion
@@ -32,7 +32,7 @@ class EnvironmentPage:
 def environments_page(
     search: str = "", kind: str = "", token: str = "", size: int = 50
 ) -> EnvironmentPage:
-    """Environments by name, in two queries.
+    """Environments by name, in three queries whose work does not grow with what is not shown.
 
     Args:
         search: part of the name, in any case.
@@ -41,24 +41,26 @@ def environments_page(
     Raises:
         Invalid: the token is none of this list.
     """
-    live = Q(versions__archived=False)
-    rows = Environment.objects.annotate(
-        live_count=Count("versions", filter=live),
-        all_count=Count("versions"),
-        latest_id=Max("versions__id", filter=live),
-    )
-    rows = rows.filter(live_count=0) if kind == "archived" else rows.filter(live_count__gt=0)
+    live = EnvironmentVersion.objects.filter(environment=OuterRef("pk"), archived=False)
+    rows = Environment.objects.filter(~Exists(live) if kind == "archived" else Exists(live))
     if kind in {"custom", "curated"}:
         rows = rows.filter(curated=kind == "curated")
     if text := search.strip().replace("\x00", ""):
         rows = rows.filter(name__icontains=text)
     page: Rows[Environment] = rows_by_name(rows, token, size)
-    ids = [row.latest_id for row in page.items]  # type: ignore[attr-defined]
-    latest = EnvironmentVersion.objects.select_related("created_by").in_bulk(filter(None, ids))
-    items = [
-        EnvironmentRow(row, latest.get(row.latest_id), row.all_count)  # type: ignore[attr-defined]
-        for row in page.items
-    ]
+    facts = {
+        pk: (latest, count)
+        for pk, latest, count in EnvironmentVersion.objects.filter(environment__in=page.items)
+        .order_by()
+        .values_list("environment")
+        .annotate(newest=Max("pk", filter=Q(archived=False)), number=Count("pk"))
+    }
+    ids = [latest for latest, _count in facts.values() if latest]
+    latest = EnvironmentVersion.objects.select_related("created_by").in_bulk(ids)
+    items = []
+    for row in page.items:
+        newest, count = facts.get(row.pk, (None, 0))
+        items.append(EnvironmentRow(row, latest.get(newest), count))
     return EnvironmentPage(items, page.next_token)
 
 
