@@ -88,13 +88,13 @@ class Work:
             base_image=settings.SLIPWAY.base_image,
             log=self.log,
             cancelled=self.cancelled,
-            environment=_build_arguments(),
+            environment=build_arguments(),
         )
 
 
-def _build_arguments() -> dict[str, str]:
+def build_arguments() -> dict[str, str]:
     """The person's own package index, by the names uv and pip know; never a credential."""
-    keep = re.compile(r"^(UV_(DEFAULT_)?INDEX_URL|UV_DEFAULT_INDEX|PIP_INDEX_URL)$")
+    keep = re.compile(r"^(UV_(DEFAULT_)?INDEX_URL|UV_(DEFAULT_)?INDEX|PIP_INDEX_URL)$")
     return {
         name: value for name, value in os.environ.items() if keep.match(name) and "@" not in value
     }
@@ -314,7 +314,9 @@ HANDLERS: dict[StepName, Callable[[Work], str]] = {
 }
 
 # kind of work that belongs to no service -> module with its own HANDLERS, loaded by workers alone
-BACKGROUND_HANDLERS: dict[OperationKind, str] = {}
+BACKGROUND_HANDLERS: dict[OperationKind, str] = {
+    OperationKind.BUILD: "deployments.environment_steps",
+}
 
 
 def handler_of(work: Work) -> Callable[[Work], str]:
