@@ -13,8 +13,10 @@ from django.utils.translation import gettext as _
 from deployments import configuration, services, settings_form
 from deployments.configuration import DeploymentConfiguration
 from deployments.forms import tags_parse, tags_text
-from deployments.models import Service
+from deployments.jsontext import pretty
+from deployments.models import Revision, Service
 from deployments.views.common import go
+from registry import sources
 from workspaces.errors import Problem
 
 PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"
@@ -36,6 +38,25 @@ def settings_context(service: Service) -> Context:
         "tags": tags_text(service.tags),
         "errors": {},
         "groups": settings_form.shown(wish) if wish else (),
+    }
+
+
+def inference_context(revision: Revision | None) -> Context:
+    """The entry script of the revision that is shown, where it has one."""
+    if revision is None or not revision.inference:
+        return {}
+    inference = revision.inference
+    environment = inference.get("environment")
+    try:
+        info = sources.source_files(inference["source"])
+        text = sources.source_read(inference["source"], inference["entryScript"])
+    except Problem as problem:
+        return {"inference": inference, "script_problem": problem.message}
+    return {
+        "inference": inference,
+        "environment_text": pretty(environment) if isinstance(environment, dict) else "",
+        "script_text": text,
+        "script_files": info.files,
     }
 
 
