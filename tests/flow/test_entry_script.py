@@ -31,23 +31,16 @@ def init():
     top = os.environ["AZUREML_MODEL_DIR"]
     for name in ("good", "slow"):
         [version] = os.listdir(os.path.join(top, name))
-        models[name] = mlflow.pyfunc.load_model(os.path.join(top, name, version))
+        models[name] = mlflow.pyfunc.load_model(os.path.join(top, name, version, "model"))
 
 
 def run(raw_data):
     body = json.loads(raw_data)
-    frame = pandas.DataFrame(body["data"], columns=helper.COLUMNS)
-    frame[["age", "sex"]] = frame[["age", "sex"]].astype(helper.dtype(models, body))
+    frame = pandas.DataFrame(body["data"], columns=helper.COLUMNS, dtype="float64")
     answers = toolz.valmap(lambda model: model.predict(frame).tolist(), models)
     return {**answers, "mode": os.environ["MODE"], "toolz": toolz.__version__}
 """
-HELPER = f"""
-COLUMNS = {COLUMNS}
-
-
-def dtype(models, body):
-    return "float64"
-"""
+HELPER = f"COLUMNS = {COLUMNS}\n"
 
 
 def source(api: Api, script: str = SCRIPT) -> str:
@@ -78,13 +71,20 @@ def inference(api: Api, **changes: Any) -> dict[str, Any]:
     }
 
 
+def arrived(api: Api, name: str) -> Any:
+    """The service once it is Healthy; at once the reason when it failed."""
+    row = api.wait(name, lambda row: row["state"] in {"Healthy", "Failed"}, 600)
+    assert row["state"] == "Healthy", row["message"]
+    return row
+
+
 @pytest.mark.parametrize("target", ["local", pytest.param("docker", marks=pytest.mark.docker)])
 def test_two_models_answer_as_one_service(whole_studio: Api, target: str) -> None:
     api, name = whole_studio, f"script-{target}"
     wish = inference(api)
     resources = {"containerResourceRequirements": {"cpu": 1, "memoryInGB": 0.75}}
     api.deploy(name, target=target, inference=wish, deployment=resources)
-    row = api.healthy(name, 600)
+    row = arrived(api, name)
     assert (row["loader"], row["batching"]["on"]) == ("script", False)
     answer: httpx.Response = api.score(
         name, content=json.dumps({"data": ROW}), headers=api.key(name)
@@ -110,7 +110,7 @@ def test_a_script_whose_init_raises_fails_and_the_old_revision_serves_on(
     api, name = whole_studio, "script-update"
     wish = inference(api)
     api.deploy(name, target="local", inference=wish)
-    api.healthy(name, 300)
+    arrived(api, name)
     broken = source(api, SCRIPT.replace("top = ", "raise RuntimeError('no weights')\n    top = "))
     answer = api.call("PATCH", f"/services/{name}", json={"inference": {**wish, "source": broken}})
     assert answer.status_code == 202, answer.text
