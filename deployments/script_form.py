@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from deployments.jsontext import pretty
 from registry import sources
 from registry.models import EnvironmentVersion
 from registry.script_templates import templates
@@ -129,6 +130,24 @@ def script_input(posted: Mapping[str, str]) -> ScriptInput:
     return replace(made, **{name: text.strip() for name, text in texts.items() if name not in kept})
 
 
+def shown(inference: Mapping[str, Any]) -> ScriptInput:
+    """The controls filled with the inference configuration of a revision."""
+    if not inference:
+        return ScriptInput()
+    environment, sample = inference.get("environment"), inference.get("sampleInput")
+    inline = isinstance(environment, Mapping)
+    return ScriptInput(
+        code=SCRIPT,
+        script_name=inference["entryScript"],
+        script_text=_text_of(inference["source"], inference["entryScript"]) or "",
+        source=inference["source"],
+        environment=INLINE if inline else environment or "",
+        environment_text=pretty(environment) if inline else "",
+        models="\n".join(inference.get("models", [])[1:]),
+        sample="" if sample is None else pretty(sample),
+    )
+
+
 def with_import(before: ScriptInput, inference: Mapping[str, Any]) -> ScriptInput:
     """The controls with what an imported inference configuration says."""
     name = str(inference.get("entryScript") or before.script_name)
@@ -142,6 +161,20 @@ def with_import(before: ScriptInput, inference: Mapping[str, Any]) -> ScriptInpu
         environment=INLINE if isinstance(environment, Mapping) else environment or "",
         environment_text=json.dumps(environment, indent=2) if environment else "",
     )
+
+
+def by_control(fields_: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The sentences of a Problem by the control that can mend them; others keep their name."""
+    found: dict[str, list[str]] = {}
+    for name, texts in fields_.items():
+        control = CONTROLS.get(".".join(name.split(".")[:2]), name)
+        found.setdefault(control, []).extend(texts)
+    return found
+
+
+def labelled(errors: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The same under the names that people see."""
+    return {str(LABELS.get(name, name)): texts for name, texts in errors.items()}
 
 
 def script_context(values: ScriptInput) -> dict[str, Any]:

@@ -231,7 +231,11 @@ class ScriptCheckView(APIView):
 class ScriptTemplatesView(APIView):
     """Entry scripts to start from."""
 
-    @extend_schema(operation_id="scripts_templates", tags=TAG, responses={200: TemplatesSerializer})
+    @extend_schema(
+        operation_id="scripts_templates",
+        tags=TAG,
+        responses={200: TemplatesSerializer, **refusals()},
+    )
     def get(self, request: Request) -> Response:
         """List entry scripts to start from, one for each format of models."""
         items = [vars(item) for item in script_templates.templates()]

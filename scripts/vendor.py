@@ -33,6 +33,7 @@ FILES = {  # below node_modules/ -> below static/vendor/
     "ace-builds/src-min-noconflict/ace.js": "ace/ace.js",
     "ace-builds/src-min-noconflict/mode-python.js": "ace/mode-python.js",
     "ace-builds/src-min-noconflict/theme-tomorrow_night.js": "ace/theme-tomorrow_night.js",
+    "ace-builds/src-min-noconflict/ext-searchbox.js": "ace/ext-searchbox.js",
     "ace-builds/LICENSE": "ace/LICENSE",
 }
 DEV_FILES = {"axe-core/axe.min.js": "axe.min.js", "axe-core/LICENSE": "LICENSE"}

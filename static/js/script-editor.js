@@ -1,6 +1,8 @@
 // The entry script of the Deploy page: an editor over the textarea, problems as one types, uploads.
 // Ace is loaded only when somebody chooses "Entry script"; without it the textarea does the work.
 const DELAY = 500;  // milliseconds after the last key
+const PARTS = ["aceMode", "aceDark", "aceSearch"];
+const ABSENT = ["openCommandPalette", "gotoline", "showSettingsMenu"];  // need parts of Ace that are not here
 const token = () => document.querySelector("meta[name=csrf-token]").content;
 let loading = null;
 
@@ -12,7 +14,7 @@ function load(url) {
 }
 
 function ace(box) {
-  loading ??= load(box.dataset.ace).then(() => Promise.all([load(box.dataset.aceMode), load(box.dataset.aceDark)]));
+  loading ??= load(box.dataset.ace).then(() => Promise.all(PARTS.map((part) => load(box.dataset[part]))));
   return loading.then(() => window.ace);
 }
 
@@ -48,6 +50,7 @@ class ScriptEditor {
     this.editor = library.edit(place, { mode: "ace/mode/python", useWorker: false, showPrintMargin: false,
       fontSize: 13, tabSize: 4, useSoftTabs: true, enableKeyboardAccessibility: true, minLines: 18, maxLines: 40 });
     this.editor.textInput.getElement().setAttribute("aria-label", this.text.labels[0].textContent);
+    this.editor.commands.removeCommands(ABSENT);
     this.theme();
     new MutationObserver(() => this.theme()).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
     this.editor.session.setValue(this.text.value);

@@ -171,3 +171,38 @@ def test_a_model_that_no_code_can_serve_starts_with_a_script(
     (tmp_path / "files" / "MLmodel").unlink()
     page = Page(ada.get(URL, {"model": "diabetes", "version": "1"}))
     assert "checked" in page.one("input", id="code-script").attributes
+
+
+def settings(ada: Client, service: Service, **changes: Any) -> Any:
+    url = reverse("deployments:service-tab", args=[service.name, "settings"])
+    values = {"form": "inference", "code": "script", "script_name": "score.py"}
+    return ada.post(url, {**values, "script_text": ECHO, **changes}, headers=HTMX)
+
+
+def test_settings_change_the_script_and_make_a_revision(made: Any, ada: Client) -> None:
+    service = made(sample='{"data": 1}')
+    service.operations.update(status="Succeeded")
+    url = reverse("deployments:service-tab", args=[service.name, "settings"])
+    page = Page(ada.get(url))
+    assert "def run(data)" in page.one("textarea", id="id_script_text").text
+    assert "checked" in page.one("input", id="code-script").attributes
+    source = page.one("input", name="source")["value"]
+    answer = settings(ada, service, script_text=ECHO + "# 2", source=source, sample="[2]")
+    assert answer.status_code == 204, answer.content
+    latest = service.revisions.first().inference
+    assert source_read(latest["source"], "score.py") == ECHO + "# 2"
+    assert latest["sampleInput"] == [2]
+    service.operations.update(status="Succeeded")
+    assert settings(ada, service, code="").status_code == 204
+    assert service.revisions.first().inference == {}
+
+
+def test_a_broken_script_in_settings_changes_nothing(made: Any, ada: Client) -> None:
+    service = made()
+    service.operations.update(status="Succeeded")
+    answer = settings(ada, service, script_text="def run(:", environment="gone:1")
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert "This is not Python" in text
+    assert "gone:1" in text
+    assert service.revisions.count() == 1
