@@ -19,7 +19,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from deployments.models import Revision
-from registry import environments, scripts, sources
+from registry import environments, scripts
+from registry import source_folders as sources
 from registry.v1_inference import inference_import, is_v1
 from registry.values import VersionInfo
 from workspaces.errors import Invalid, NotFound, Problem

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from deployments.jsontext import pretty
-from registry import sources
+from registry import source_folders as sources
 from registry.models import EnvironmentVersion
 from registry.script_templates import templates
 from registry.scripts import ScriptProblem, script_check

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from deployments.drivers.docker_layout import SOURCE_DIR, more_model_dir
 from deployments.models import Revision
-from registry import sources
+from registry import source_folders as sources
 from serving.contract import ModelFolder
 
 

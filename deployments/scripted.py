@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from deployments import inference, smoke
 from deployments.models import Revision, Service
 from deployments.script_parts import more_models
-from registry import sources
+from registry import source_folders as sources
 from registry.facts import Facts
 from serving.contract import SCORE_PATH
 

@@ -19,7 +19,7 @@ from deployments.instances import parse_instance_name, replica_folder
 from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.teardown import operation_finish
-from registry import sources
+from registry import source_folders as sources
 
 logger = logging.getLogger(__name__)
 

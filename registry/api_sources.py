@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import script_templates, scripts, sources
+from registry import script_templates, scripts
+from registry import source_folders as sources
 from registry.source_archives import archive_files, is_archive
 from workspaces.errors import Invalid
 from workspaces.parsers import BoundedJSONParser

@@ -1,6 +1,6 @@
 """Source folders out of zip and tar archives: regular files alone, read one after the other.
 
-Nothing is unpacked to a path that the archive names: `sources.source_create` judges every path and
+Nothing is unpacked to a path that the archive names: `source_create` judges every path and
 ends at its limits of files and bytes, so that a bomb costs what a folder of that size costs.
 """
 
@@ -17,7 +17,7 @@ from typing import IO
 
 from django.utils.translation import gettext as _
 
-from registry.sources import CHUNK, LEFT_OUT, MAX_BYTES, MAX_FILES, SourceFile
+from registry.source_folders import CHUNK, LEFT_OUT, MAX_BYTES, MAX_FILES, SourceFile
 from workspaces.errors import Invalid
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")

@@ -16,7 +16,7 @@ from deployments.forms import tags_parse, tags_text
 from deployments.jsontext import pretty
 from deployments.models import Revision, Service
 from deployments.views.common import go
-from registry import sources
+from registry import source_folders as sources
 from workspaces.errors import Problem
 
 PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from deployments.models import Service
-from registry import sources
+from registry import source_folders as sources
 from tests.scripts.conftest import ECHO
 from tests.v1_files.test_deploymentconfig import ACI, AKS
 from tests.v1_files.test_inferenceconfig import SAMPLE

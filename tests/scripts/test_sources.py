@@ -20,9 +20,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from deployments import sweep
-from registry import sources
+from registry import source_folders as sources
 from registry.source_archives import archive_files
-from registry.sources import SourceFile, SourceInfo, source_create, source_edit, source_read
+from registry.source_folders import SourceFile, SourceInfo, source_create, source_edit, source_read
 from tests.factories import RevisionFactory
 from tests.scripts.conftest import ECHO, Keep
 from workspaces.errors import Invalid, NotFound

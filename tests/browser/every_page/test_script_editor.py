@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.every_page.conftest import World, open_page
 from tests.browser.harness import assert_accessible, assert_fits
+from tests.setup.studio_process import eventually
+from workspaces.errors import Unavailable
 from workspaces.tracking_stores import stores
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -19,12 +21,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def editor(fill: Callable[[int], World], sign_in: Callable[..., None], admin, page: Page) -> Page:
     """The Deploy page with "Entry script" chosen and the editor loaded."""
     world = fill(1)
-    stores()  # a page that finds MLflow still loading would answer 503
+    assert eventually(mlflow_loaded)  # a page that finds it still loading would answer 503
     sign_in(admin)
     open_page(page, f"/deploy/?model={world.model}")
     page.get_by_label("Entry script: your init() and run()").check()
     expect(page.locator(".ace_content")).to_be_visible()
     return page
+
+
+def mlflow_loaded() -> bool:
+    try:
+        stores()
+    except Unavailable:
+        return False
+    return True
 
 
 def write(page: Page, text: str) -> None:

@@ -30,7 +30,7 @@ def test_a_script_with_two_models_goes_from_upload_to_an_answer(
     )
     expect(page.locator("[data-script-upload]")).to_contain_text("helper.py")
     expect(page.locator("#script-problems")).to_contain_text("No problem found")
-    page.get_by_label("Name").fill("in-browser")
+    page.locator("#id_name").fill("in-browser")
     page.get_by_label("Further models").fill(whole_studio.model("slow"))
     page.get_by_label("Environment", exact=True).select_option("inline")
     page.get_by_label("Environment as JSON").fill(json.dumps(wish["environment"]))
