@@ -18,6 +18,7 @@ _ENVIRONMENT = "environments/<str:name>/versions/<str:version>/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("deploy/", deploy.deploy, name="deploy"),
     path("deploy/preflight/", deploy.deploy_preflight, name="deploy-preflight"),
+    path("deploy/import/", deploy.deploy_import, name="deploy-import"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),
     path("services/", services.services_list, name="services"),
