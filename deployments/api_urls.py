@@ -3,9 +3,11 @@
 from django.urls import URLPattern, path
 
 from deployments import api
+from deployments import api_findings as found
 from deployments import api_operations as more
 
 _SERVICE = "services/<str:name>"
+_VERSION = "models/<str:name>/versions/<str:version>"
 _OPERATION = "operations/<uuid:operation_id>"
 urlpatterns: list[URLPattern] = [
     path("services", api.ServicesView.as_view(), name="services"),
@@ -26,5 +28,7 @@ urlpatterns: list[URLPattern] = [
     path("targets/recommend", more.RecommendView.as_view(), name="targets-recommend"),
     path("targets/<str:name>", more.TargetView.as_view(), name="target"),
     path("targets/<str:name>/check", more.TargetCheckView.as_view(), name="target-check"),
-    path("preflight", more.PreflightView.as_view(), name="preflight"),
+    path("preflight", found.PreflightView.as_view(), name="preflight"),
+    path(f"{_VERSION}/preflight", found.VersionPreflightView.as_view(), name="version-preflight"),
+    path(f"{_VERSION}/profile", found.VersionProfileView.as_view(), name="version-profile"),
 ]

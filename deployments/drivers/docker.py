@@ -348,3 +348,8 @@ def _same(attrs: dict[str, Any], spec: InstanceSpec) -> bool:
 def _inner(config: ReplicaConfig) -> ReplicaConfig:
     """Return the configuration as it holds inside the container."""
     return {**config, "host": "0.0.0.0", "port": INNER_PORT, "model_dir": MODEL_DIR}  # noqa: S104
+
+
+def inside(config: ReplicaConfig) -> ReplicaConfig:
+    """Return a replica's configuration as it holds inside a container of its image."""
+    return _inner(config)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from deployments import configuration, selectors, services, targets
+from deployments import configuration, findings, selectors, services, targets
 from deployments import wizard_table as table
 from deployments.checks import configured
 from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
@@ -49,6 +49,7 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
         "cards": cards,
         "table": table,
         "runs_as_root": os.geteuid() == 0,
+        "measured": findings.measured_of(values.model, values.version),
         **more,
     }
 
@@ -102,7 +103,7 @@ def deploy(request: HttpRequest) -> HttpResponseBase:
 
 
 def _deploy(request: HttpRequest) -> HttpResponseBase:
-    values = _posted(request)
+    values = posted(request)
     made = _just_made(values, request.user)
     if made is not None:  # the second click of a double click
         return go(request, _landing(made.name))
@@ -130,7 +131,8 @@ def _landing(name: str) -> str:
     return reverse("deployments:service", args=[name]) + "?watch=1"
 
 
-def _posted(request: HttpRequest) -> DeployInput:
+def posted(request: HttpRequest) -> DeployInput:
+    """What the form holds now."""
     name = request.POST.get("target", "")
     target = Target.objects.filter(name=name).first() if "\x00" not in name else None
     return deploy_input(request.POST.dict(), target.kind if target else "")
@@ -220,7 +222,7 @@ def _failed(checks: list[Check]) -> bool:
 @require_POST
 def deploy_preflight(request: HttpRequest) -> HttpResponse:
     """The list of checks for what the form holds now, and the button that they allow."""
-    values = _posted(request)
+    values = posted(request)
     checks = _checks(values)
     order = {"failed": 0, "warning": 1, "passed": 2}
     context = {
@@ -234,15 +236,15 @@ def deploy_preflight(request: HttpRequest) -> HttpResponse:
 @require_POST
 def deploy_recommend(request: HttpRequest) -> HttpResponse:
     """Help me choose: ranked reasons; moves the selection and fills in the resources."""
-    values = _posted(request)
+    values = posted(request)
     asked = {
         name.removeprefix("q-"): str(value)
         for name, value in request.POST.items()
         if name.startswith("q-")
     }
-    memory_mb = registry.measured_memory_mb(values.model, values.version)
+    known = findings.measured_of(values.model, values.version)
     try:
-        answers = answers_read(asked, memory_mb)
+        answers = answers_read(asked, known.memory_mb, known.milliseconds)
     except Problem as problem:
         context = {"problem": problem, "questions": QUESTION_LABELS}
         return render(request, "deployments/_recommendations.html", context, status=UNPROCESSABLE)
