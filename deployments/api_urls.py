@@ -7,7 +7,7 @@ from deployments import api_findings as found
 from deployments import api_operations as more
 
 _SERVICE = "services/<str:name>"
-_VERSION = "models/<str:name>/versions/<str:version>"
+_OF_MODEL = "models/<str:name>/versions/<str:version>"
 _OPERATION = "operations/<uuid:operation_id>"
 urlpatterns: list[URLPattern] = [
     path("services", api.ServicesView.as_view(), name="services"),
@@ -29,6 +29,10 @@ urlpatterns: list[URLPattern] = [
     path("targets/<str:name>", more.TargetView.as_view(), name="target"),
     path("targets/<str:name>/check", more.TargetCheckView.as_view(), name="target-check"),
     path("preflight", found.PreflightView.as_view(), name="preflight"),
-    path(f"{_VERSION}/preflight", found.VersionPreflightView.as_view(), name="version-preflight"),
-    path(f"{_VERSION}/profile", found.VersionProfileView.as_view(), name="version-profile"),
+    path(
+        f"{_OF_MODEL}/preflight",
+        found.VersionPreflightView.as_view(),
+        name="version-preflight",
+    ),
+    path(f"{_OF_MODEL}/profile", found.VersionProfileView.as_view(), name="version-profile"),
 ]

@@ -28,6 +28,7 @@ from deployments.processes import Cancelled
 from deployments.step_handlers import StepFailed, Work, copied_facts, copy_model, with_room
 from deployments.trial import Ran
 from deployments.trial_checks import checks_of
+from registry.facts import Facts
 from serving.contract import TrialPlan
 from workspaces.errors import Problem, Unavailable
 
@@ -112,7 +113,7 @@ def _add(draft: Draft, *new: Check) -> list[Check]:
 
 def _python_check(draft: Draft) -> None:
     """Raises: StepFailed: the model's Python is not on the target, with those that are."""
-    wanted = copied_facts(draft.model_dir).python_version or pythons.own_minor()
+    wanted = _facts(draft).python_version or pythons.own_minor()
     if draft.driver.builds_image:
         here = [images.base_image_ready(draft.image_builder())]
         text = _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
@@ -124,6 +125,10 @@ def _python_check(draft: Draft) -> None:
         image = settings.SLIPWAY.base_image
         raise StepFailed(text % {"wanted": wanted, "found": names, "image": image})
     _add(draft, Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted}))
+
+
+def _facts(draft: Draft) -> Facts:
+    return copied_facts(draft.model_dir)
 
 
 def _run(draft: Draft) -> Ran:

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from deployments.background import background_open
 from deployments.choices import OperationKind
-from deployments.draft_values import asked_of, subject_of
+from deployments.draft_values import subject_of
 from deployments.models import Operation
 from deployments.profile_plan import CLIENTS
-from deployments.trials import draft_read, sample_read
+from deployments.trials import draft_read
 from workspaces.errors import Invalid, Problem
 
 # name -> lowest, highest, default (None: not asked for)
@@ -48,15 +48,11 @@ def profile_ask(
         Conflict: another profile of this version on this target is going on.
     """
     numbers, problems = _numbers(wanted or {})
-    place, version, wish = draft_read(model, target, deployment, inference, sample or {}, *problems)
+    place, asked = draft_read(model, target, deployment, inference, sample or {}, *problems)
     return background_open(
         kind=OperationKind.PROFILE,
-        subject=subject_of(place, version.name, version.version),
-        asked={
-            **asked_of(place, version.name, version.version, wish, inference),
-            **sample_read(sample or {}),
-            "wanted": numbers,
-        },
+        subject=subject_of(place, asked["model"], asked["version"]),
+        asked=asked | {"wanted": numbers},
         user=user,
     )
 

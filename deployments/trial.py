@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 from deployments import image_runs, processes
-from deployments.drivers.docker import DockerDriver, inside
-from deployments.drivers.docker_layout import ENVIRONMENT_DIR, REPLICA_DIR, RUNTIME_DIR
+from deployments.drivers.docker import DockerDriver
+from deployments.drivers.docker_layout import ENVIRONMENT_DIR, REPLICA_DIR, RUNTIME_DIR, inner
 from deployments.drivers.local import model_environment
 from deployments.environments import Builder, folder_ready, locked, working_folder
 from deployments.pythons import service_account
@@ -156,7 +156,7 @@ def run_in_image(
         processes.Cancelled. TargetUnreachable.
     """
     config = plan["config"]
-    inner: TrialPlan = {**plan, "config": inside(config)}
+    told: TrialPlan = {**plan, "config": inner(config)}
     boot = (f"{ENVIRONMENT_DIR}/bin/python", f"{RUNTIME_DIR}/serving/boot.py")
     try:
         ended = image_runs.run_to_end(
@@ -165,7 +165,7 @@ def run_in_image(
             [*boot, "try", "--plan", f"{REPLICA_DIR}/{PLAN_FILE}"],
             limits=image_runs.Limits(config["memory_mb"], config["cpu"], TIMEOUT),
             cancelled=cancelled,
-            files={PLAN_FILE: inner},
+            files={PLAN_FILE: told},
         )
     except TimeoutError:
         return Ran(timed_out=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
@@ -24,6 +24,7 @@ from deployments.draft_values import asked_of, subject_of
 from deployments.models import Operation, Target
 from workspaces.errors import Invalid, Problem
 
+T = TypeVar("T")
 MAX_SAMPLE = 1_000_000  # bytes of JSON
 SAMPLE = {"sample_input": "input", "sample_output": "output"}  # API's names, the plan's
 
@@ -48,12 +49,11 @@ def preflight_ask(
         Invalid: with every field that is wrong. NotFound: there is no such version.
         Conflict: another trial of this version on this target is going on.
     """
-    place, version, wish = draft_read(model, target, deployment, inference, sample or {})
-    asked = asked_of(place, version.name, version.version, wish, inference)
+    place, asked = draft_read(model, target, deployment, inference, sample or {})
     return background_open(
         kind=OperationKind.PREFLIGHT,
-        subject=subject_of(place, version.name, version.version),
-        asked=asked | sample_read(sample or {}),
+        subject=subject_of(place, asked["model"], asked["version"]),
+        asked=asked,
         user=user,
     )
 
@@ -65,8 +65,8 @@ def draft_read(
     inference: Any,
     sample: Mapping[str, Any],
     *more: Problem,
-) -> tuple[Target, Any, DeploymentConfiguration]:
-    """Target, version and configuration of what shall be tried or measured.
+) -> tuple[Target, dict[str, Any]]:
+    """What shall be tried or measured, as its operation holds it, and where.
 
     Args:
         more: what else was found wrong.
@@ -74,26 +74,38 @@ def draft_read(
         Invalid: with every field that is wrong. NotFound: there is no such version.
     """
     problems: list[Problem] = [*more, *_sample_problems(sample)]
-    place = version = wish = None
-    for part in ("target", "model", "inference"):
+
+    def part(read: Callable[[], T]) -> T | None:
         try:
-            if part == "target":
-                place = _usable(target)
-            elif part == "model":
-                version = version_get(model)
-            else:
-                inference_check(inference)
+            return read()
         except Problem as problem:
             problems.append(problem)
-    try:
-        if place is not None:
-            wish = _resources(place, model, deployment)
-    except Problem as problem:
-        problems.append(problem)
+            return None
+
+    place = part(lambda: _usable(target))
+    version = part(lambda: version_get(model))
+    script = part(lambda: _inference(inference))
+    wish = None if place is None else part(lambda: _resources(place, model, deployment))
     collect(problems)
     assert place is not None
+    assert version is not None
     assert wish is not None
-    return place, version, wish
+    asked = asked_of(place, version.name, version.version, wish, script)
+    return place, asked | _sample(sample, script or {})
+
+
+def _inference(given: Any) -> dict[str, Any]:
+    """The inference configuration as a revision keeps it. Raises: Invalid."""
+    inference_check(given)
+    return dict(given or {})
+
+
+def _sample(sample: Mapping[str, Any], inference: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample in the words of a trial's plan; that of an entry script when none is given."""
+    found = {plan: sample[name] for name, plan in SAMPLE.items() if name in sample}
+    if "input" not in found and inference.get("sampleInput") is not None:
+        found["input"] = inference["sampleInput"]
+    return found
 
 
 def _usable(name: Any) -> Target:
@@ -120,11 +132,6 @@ def _sample_problems(sample: Mapping[str, Any]) -> list[Problem]:
             text = _("must have at most %(most)s bytes.") % {"most": f"{MAX_SAMPLE:,}"}
             problems.append(Invalid(f"{name} {text}", fields={name: [text]}))
     return problems
-
-
-def sample_read(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample in the words of a trial's plan."""
-    return {plan: sample[name] for name, plan in SAMPLE.items() if name in sample}
 
 
 def open_operation(kind: OperationKind, place: Target, name: str, version: str) -> Operation | None:

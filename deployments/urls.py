@@ -14,15 +14,15 @@ from deployments.views import (
 )
 
 app_name = "deployments"
-_VERSION = "models/<str:name>/versions/<str:version>/"
+_OF_MODEL = "models/<str:name>/versions/<str:version>/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("deploy/", deploy.deploy, name="deploy"),
     path("deploy/preflight/", deploy.deploy_preflight, name="deploy-preflight"),
     path("deploy/trial/", trials.deploy_trial, name="deploy-trial"),
     path("deploy/try/", trials.deploy_try, name="deploy-try"),
-    path(f"{_VERSION}findings/", trials.version_findings, name="version-findings"),
-    path(f"{_VERSION}profile/", trials.version_profile, name="version-profile"),
-    path(f"{_VERSION}profile/make/", trials.version_profile_make, name="version-profile-make"),
+    path(f"{_OF_MODEL}findings/", trials.version_findings, name="version-findings"),
+    path(f"{_OF_MODEL}profile/", trials.version_profile, name="version-profile"),
+    path(f"{_OF_MODEL}profile/make/", trials.version_profile_make, name="version-profile-make"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),
     path("services/", services.services_list, name="services"),

@@ -32,15 +32,15 @@ from deployments.drivers.docker_layout import (
     INNER_PORT,
     INSTANCE_LABEL,
     MEMORY_LABEL,
-    MODEL_DIR,
     NODE_LABEL,
     PORT_LABEL,
     REVISION_LABEL,
     SERVICE_LABEL,
     USER_ID,
+    inner,
 )
 from deployments.drivers.docker_observation import Seen, observation
-from serving.contract import RECORD_FILE, AuthDocument, ReplicaConfig
+from serving.contract import RECORD_FILE, AuthDocument
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -113,7 +113,7 @@ class DockerDriver:
                 attrs = None
             container = attrs["Id"] if attrs else self._create(spec)
             # Also into a container that exists: a crash may have left it without its files.
-            docker_files.put_replica(self.client, container, _inner(spec.config), spec.auth)
+            docker_files.put_replica(self.client, container, inner(spec.config), spec.auth)
             self._start(container)
 
     def put_auth(self, name: str, folder: Path, auth: AuthDocument) -> None:
@@ -343,13 +343,3 @@ def _same(attrs: dict[str, Any], spec: InstanceSpec) -> bool:
     labels = attrs["Config"].get("Labels") or {}
     wish = (spec.digest, str(spec.port), spec.image)
     return (labels.get(DIGEST_LABEL), labels.get(PORT_LABEL), attrs["Config"]["Image"]) == wish
-
-
-def _inner(config: ReplicaConfig) -> ReplicaConfig:
-    """Return the configuration as it holds inside the container."""
-    return {**config, "host": "0.0.0.0", "port": INNER_PORT, "model_dir": MODEL_DIR}  # noqa: S104
-
-
-def inside(config: ReplicaConfig) -> ReplicaConfig:
-    """Return a replica's configuration as it holds inside a container of its image."""
-    return _inner(config)

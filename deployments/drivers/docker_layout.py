@@ -1,5 +1,9 @@
 """Where things are inside our images and containers, and the labels that find them again."""
 
+from __future__ import annotations
+
+from serving.contract import ReplicaConfig
+
 INNER_PORT = 5001  # every container listens on it; the host port differs
 USER_ID = 10001  # no root inside; the same number in every image, so that files can be handed over
 REPLICA_DIR = "/slipway/replica"  # service.json, auth.json, runtime.json; owned by the user
@@ -22,3 +26,8 @@ STARTED_LABEL = "slipway.started"  # of a container that runs once: seconds sinc
 IMAGE_LABEL = "slipway.image"  # "tools", "environment", "runtime" or "service"; containers: "probe"
 ENVIRONMENT_LABEL = "slipway.environment"  # hash of the model's lock
 MODEL_LABEL = "slipway.model"  # sha256 of the model's files
+
+
+def inner(config: ReplicaConfig) -> ReplicaConfig:
+    """The configuration as it holds inside the container."""
+    return {**config, "host": "0.0.0.0", "port": INNER_PORT, "model_dir": MODEL_DIR}  # noqa: S104

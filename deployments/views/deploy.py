@@ -45,11 +45,11 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
     return {
         "values": values,
         "version": version,
+        "measured": findings.measured_of(values.model, values.version),
         "versions": _versions(values),
         "cards": cards,
         "table": table,
         "runs_as_root": os.geteuid() == 0,
-        "measured": findings.measured_of(values.model, values.version),
         **more,
     }
 
@@ -103,7 +103,7 @@ def deploy(request: HttpRequest) -> HttpResponseBase:
 
 
 def _deploy(request: HttpRequest) -> HttpResponseBase:
-    values = posted(request)
+    values = _posted(request)
     made = _just_made(values, request.user)
     if made is not None:  # the second click of a double click
         return go(request, _landing(made.name))
@@ -131,8 +131,7 @@ def _landing(name: str) -> str:
     return reverse("deployments:service", args=[name]) + "?watch=1"
 
 
-def posted(request: HttpRequest) -> DeployInput:
-    """What the form holds now."""
+def _posted(request: HttpRequest) -> DeployInput:
     name = request.POST.get("target", "")
     target = Target.objects.filter(name=name).first() if "\x00" not in name else None
     return deploy_input(request.POST.dict(), target.kind if target else "")
@@ -222,7 +221,7 @@ def _failed(checks: list[Check]) -> bool:
 @require_POST
 def deploy_preflight(request: HttpRequest) -> HttpResponse:
     """The list of checks for what the form holds now, and the button that they allow."""
-    values = posted(request)
+    values = _posted(request)
     checks = _checks(values)
     order = {"failed": 0, "warning": 1, "passed": 2}
     context = {
@@ -236,7 +235,7 @@ def deploy_preflight(request: HttpRequest) -> HttpResponse:
 @require_POST
 def deploy_recommend(request: HttpRequest) -> HttpResponse:
     """Help me choose: ranked reasons; moves the selection and fills in the resources."""
-    values = posted(request)
+    values = _posted(request)
     asked = {
         name.removeprefix("q-"): str(value)
         for name, value in request.POST.items()

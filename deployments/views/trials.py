@@ -22,7 +22,7 @@ from deployments.forms import DeployInput, number
 from deployments.models import Finding, Operation, Target
 from deployments.profile_charts import latency_chart
 from deployments.profiles import profile_ask
-from deployments.views.deploy import posted
+from deployments.views.deploy import _posted as posted
 from registry import selectors as registry
 from workspaces.errors import Invalid, Problem
 
