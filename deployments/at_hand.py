@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ def operation_follow(operation: Operation, say: Callable[[str], None]) -> Operat
 
     Ctrl-C cancels it. Returns the operation as it ended.
     """
+    logging.getLogger("deployments.wake").setLevel(logging.ERROR)  # nobody need be woken
     offset = 0
     try:
         while True:

@@ -12,6 +12,7 @@ from typing import Any
 
 from deployments import configuration, instances, step_handlers
 from deployments.background import found_keep
+from deployments.choices import OperationKind
 from deployments.draft_values import KEPT, NO_LOCK
 from deployments.drivers.base import Driver
 from deployments.models import Revision, Service, Target
@@ -19,7 +20,8 @@ from deployments.step_handlers import Work
 from deployments.targets import driver_for
 from serving.contract import ReplicaConfig
 
-# the loading of a model is not judged while its environment is made: trying it does that
+# in a pre-flight the loading is not judged while the environment is made: trying it does that;
+# a profile is measured as the service would run, batching included, so there the check is made
 _NOT_YET = "It is tried in the next step."
 
 
@@ -42,6 +44,7 @@ class Draft(Work):
     @cached_property
     def revision(self) -> Revision:
         asked = self.operation.asked
+        is_trial = self.operation.kind == OperationKind.PREFLIGHT
         values: dict[str, Any] = {
             "service": self.service,
             "number": 0,
@@ -49,7 +52,7 @@ class Draft(Work):
             "model_version": asked["version"],
             "deployment": asked["deployment"],
             "inference": asked["inference"],
-            "row_wise_reason": _NOT_YET,
+            "row_wise_reason": _NOT_YET if is_trial else "",
             **self.operation.found.get(KEPT, {}),
         }
         return Revision(**values)

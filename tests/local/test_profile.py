@@ -85,6 +85,7 @@ def test_it_measures_recommends_and_leaves_nothing_running(trying: Trying, ridge
     done = operation_follow(operation, trying.lines.append)
     assert done.status == OperationStatus.SUCCEEDED, trying.lines
     result = done.found["measured"]
+    assert done.found["parts"]["row_wise"] is True  # as its service: requests are scored together
     assert [level["clients"] for level in result["levels"]] == [1, 2, 4]
     assert (result["state"], result["successRate"]) == ("Succeeded", 100.0)
     assert result["measuredQueriesPerSecond"] > 50
