@@ -25,6 +25,7 @@ class Env:
     port_range: range
     admin_password: str
     base_image: str
+    base_images: tuple[str, ...]
     secret_key: str
     database_url: str
     redis_url: str
@@ -129,6 +130,7 @@ def load(source: Mapping[str, str] | None = None) -> Env:
         port_range=_ports(env),
         admin_password=env.get("SLIPWAY_ADMIN_PASSWORD", ""),
         base_image=env.get("SLIPWAY_BASE_IMAGE", "").strip() or "python:3.11-slim",
+        base_images=_list(env, "SLIPWAY_BASE_IMAGES") or ("python:*",),
         secret_key=env.get("SLIPWAY_SECRET_KEY", ""),
         database_url=env.get("DATABASE_URL", "").strip() or f"sqlite:///{data.database}",
         redis_url=env.get("REDIS_URL", "").strip(),

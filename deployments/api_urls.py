@@ -3,12 +3,15 @@
 from django.urls import URLPattern, path
 
 from deployments import api
+from deployments import api_environments as environments
 from deployments import api_findings as found
 from deployments import api_operations as more
 
 _SERVICE = "services/<str:name>"
 _OF_MODEL = "models/<str:name>/versions/<str:version>"
 _OPERATION = "operations/<uuid:operation_id>"
+_ENVIRONMENT = "environments/<str:name>"
+_VERSION = f"{_ENVIRONMENT}/versions/<str:version>"
 urlpatterns: list[URLPattern] = [
     path("services", api.ServicesView.as_view(), name="services"),
     path(_SERVICE, api.ServiceView.as_view(), name="service"),
@@ -35,4 +38,32 @@ urlpatterns: list[URLPattern] = [
         name="version-preflight",
     ),
     path(f"{_OF_MODEL}/profile", found.VersionProfileView.as_view(), name="version-profile"),
+    path("environments", environments.EnvironmentsView.as_view(), name="environments"),
+    path(
+        "environments/builds",
+        environments.EnvironmentBuildsView.as_view(),
+        name="environment-builds",
+    ),
+    path(
+        "environments/builds/<str:hash>",
+        environments.EnvironmentBuildOneView.as_view(),
+        name="environment-build",
+    ),
+    path(_ENVIRONMENT, environments.EnvironmentView.as_view(), name="environment"),
+    path(_VERSION, environments.EnvironmentVersionView.as_view(), name="environment-version"),
+    path(
+        f"{_VERSION}/build",
+        environments.EnvironmentBuildView.as_view(),
+        name="environment-version-build",
+    ),
+    path(
+        f"{_VERSION}/archive",
+        environments.EnvironmentArchiveView.as_view(),
+        name="environment-version-archive",
+    ),
+    path(
+        f"{_VERSION}/restore",
+        environments.EnvironmentRestoreView.as_view(),
+        name="environment-version-restore",
+    ),
 ]

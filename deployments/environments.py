@@ -177,6 +177,7 @@ def build(builder: Builder, lock: str, python: Python) -> Path:
     final = builder.root / digest
     if (final / DONE_FILE).exists():
         builder.log(f"Environment {digest[:12]} is built already.")
+        (final / DONE_FILE).touch()  # its time says when the environment was last asked for
         return final
     with locked(builder.root / "locks" / f"{digest}.lock"):
         if (final / DONE_FILE).exists():
@@ -213,7 +214,25 @@ def _install(builder: Builder, lock: str, python: Python, working: Path) -> None
     if code != 0:
         raise EnvironmentFailed(explain(tail))
     (working / "requirements.lock").write_text(lock, encoding="utf-8")
-    (working / DONE_FILE).touch()
+    (working / DONE_FILE).write_text(str(folder_size(working)), encoding="utf-8")
+
+
+def installed_size(folder: Path) -> int:
+    """Bytes of a built environment; counted once, when it was built."""
+    written = (folder / DONE_FILE).read_text(encoding="utf-8")
+    return int(written) if written.isdecimal() else folder_size(folder)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below a folder; what is linked with uv's cache counts in full."""
+    found = 0
+    for place, _folders, names in os.walk(folder):
+        for name in names:
+            try:
+                found += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 (many files)
+            except OSError:
+                continue  # gone meanwhile
+    return found
 
 
 _CAUSES: Mapping[str, str] = {

@@ -31,11 +31,16 @@ def exists(driver: DockerDriver, tag: str) -> bool:
     return _find(driver, tag) is not None
 
 
-def image_id(driver: DockerDriver, tag: str) -> str:
+def inspect(driver: DockerDriver, tag: str) -> dict[str, Any]:
+    """What the engine knows of an image. Raises: InvalidSpec: it is not there."""
     found = _find(driver, tag)
     if found is None:
         raise InvalidSpec(f"The image {tag} is not on this Docker host.")
-    return str(found["Id"])
+    return found
+
+
+def image_id(driver: DockerDriver, tag: str) -> str:
+    return str(inspect(driver, tag)["Id"])
 
 
 _pythons: dict[str, str] = {}  # image id -> "3.11"; an id never changes its content

@@ -1,5 +1,6 @@
 """Images of services, in layers that are shared: base → tools → environment → runtime → model.
 
+    slipway/base:<hash>         the base image after the Docker steps of an environment that has any
     slipway/tools:<hash>        the base image, uv and the user; one per base image
     slipway/environment:<hash>  a model's packages; one per lock, shared by every model that has it
     slipway/runtime:<hash>      serving/ and its packages; one per version of Slipway
@@ -17,11 +18,12 @@ import json
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.base_images import fetch_refused
 from deployments.drivers import docker_build
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_build import BuildCancelled, BuildFailed, Watch
@@ -95,7 +97,12 @@ class Builder:
 
 
 def environment_image(
-    builder: Builder, *, lock_text: str, environment_hash: str, wheels_only: bool = True
+    builder: Builder,
+    *,
+    lock_text: str,
+    environment_hash: str,
+    wheels_only: bool = True,
+    steps: Sequence[str] = (),
 ) -> str:
     """Return the tag of the image with a model's packages; builds it when there is none.
 
@@ -103,11 +110,12 @@ def environment_image(
         lock_text: requirements with exact versions, and hashes where known.
         environment_hash: of (lock, Python minor, platform).
         wheels_only: False also builds packages from source, which needs a compiler in the base.
+        steps: Dockerfile instructions that follow the base image, one line each.
 
     Raises:
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
-    tools = _tools_image(builder)
+    tools = _tools_image(builder, steps)
     only = "--no-build " if wheels_only else ""
     dockerfile = f"""
         COPY requirements.lock {ENVIRONMENT_DIR}.lock
@@ -250,7 +258,7 @@ def shared_images_remove_old(
         current.add(_tag(driver, tools, _RUNTIME_STEPS, {IMAGE_LABEL: "runtime"}, content))
     before = time.time() - days * 86_400
     gone = []
-    for kind in ("runtime", "tools"):
+    for kind in ("runtime", "tools", "base"):  # the last: layers live on in what is built on them
         with translated(driver.base_url):
             found = driver.client.images(filters={"label": f"{IMAGE_LABEL}={kind}"})
         old = [image for image in found if image["Created"] < before]
@@ -274,14 +282,26 @@ def base_image_ready(builder: Builder) -> str:
 # --- building -------------------------------------------------------------------------------------
 
 
-def _tools_image(builder: Builder) -> str:
+def _tools_image(builder: Builder, steps: Sequence[str] = ()) -> str:
     """The base image with uv (4 times as fast as pip here) and the user that services run as.
 
     What to run is said here already and inherited: the classic builder makes a container for each
     instruction, and a service's own image has to be quick.
     """
     _fetch_base(builder)
-    return _ensure(builder, builder.base_image, _tools_steps(), [], {IMAGE_LABEL: "tools"})
+    base = _stepped_base(builder, steps)
+    return _ensure(builder, base, _tools_steps(), [], {IMAGE_LABEL: "tools"})
+
+
+def _stepped_base(builder: Builder, steps: Sequence[str]) -> str:
+    """The base image after an environment's own steps, which start as root.
+
+    Below the tools, which say anew who the user is, where it works and what is run.
+    """
+    if not steps:
+        return builder.base_image
+    text = "\n".join(("USER 0:0", *steps, 'SHELL ["/bin/sh", "-c"]')) + "\n"
+    return _ensure(builder, builder.base_image, text, [], {IMAGE_LABEL: "base"})
 
 
 def _tools_steps() -> str:
@@ -355,5 +375,7 @@ def _label(labels: Mapping[str, str]) -> str:
 
 def _fetch_base(builder: Builder) -> None:
     if not exists(builder.driver, builder.base_image):
+        if sentence := fetch_refused(builder.base_image):
+            raise BuildFailed(sentence)
         builder.log(f"Fetching base image {builder.base_image}")
         docker_build.pull(builder.driver.base_url, builder.base_image, builder.watch)

@@ -88,13 +88,13 @@ class Work:
             base_image=settings.SLIPWAY.base_image,
             log=self.log,
             cancelled=self.cancelled,
-            environment=_build_arguments(),
+            environment=build_arguments(),
         )
 
 
-def _build_arguments() -> dict[str, str]:
+def build_arguments() -> dict[str, str]:
     """The person's own package index, by the names uv and pip know; never a credential."""
-    keep = re.compile(r"^(UV_(DEFAULT_)?INDEX_URL|UV_DEFAULT_INDEX|PIP_INDEX_URL)$")
+    keep = re.compile(r"^(UV_(DEFAULT_)?INDEX_URL|UV_(DEFAULT_)?INDEX|PIP_INDEX_URL)$")
     return {
         name: value for name, value in os.environ.items() if keep.match(name) and "@" not in value
     }
@@ -127,7 +127,7 @@ def copy_model(work: Work) -> str:
             destination_root=settings.DATA.models,
         )
     except Unavailable as error:
-        if error.code == files.DISK_FULL:  # to try again at once would not help
+        if error.code in files.LASTING:  # to try again at once would not help
             raise StepFailed(error.message) from error
         raise
     work.keep(model_sha256=sha256)
@@ -317,6 +317,7 @@ HANDLERS: dict[StepName, Callable[[Work], str]] = {
 BACKGROUND_HANDLERS: dict[OperationKind, str] = {
     OperationKind.PREFLIGHT: "deployments.preflight_steps",
     OperationKind.PROFILE: "deployments.profile_steps",
+    OperationKind.BUILD: "deployments.environment_steps",
 }
 
 

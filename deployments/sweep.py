@@ -18,6 +18,7 @@ from deployments.instances import parse_instance_name, replica_folder
 from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.teardown import operation_finish
+from registry.environment_selectors import lock_is_kept
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +111,8 @@ def _remove_old_images(driver: Driver) -> None:
 def _remove_unused_folders() -> None:
     """Models and environments that no revision is made of, a day after they were made.
 
+    What an environment of the registry came to stays until its versions are archived.
+
     Only while nothing is under way: an operation uses what it has not yet written down.
     """
     _remove_unused(settings.DATA.models, "model_sha256")
@@ -123,7 +126,8 @@ def _remove_unused(root: Path, field: str) -> None:
             continue
         if Operation.objects.filter(status=OperationStatus.RUNNING).exists():
             return
-        if not Revision.objects.filter(**{field: path.name}).exists():
+        is_kept = field == "environment_hash" and lock_is_kept(path.name)  # built ahead
+        if not is_kept and not Revision.objects.filter(**{field: path.name}).exists():
             logger.info("removing %s, which no revision names", path)
             gone = settings.DATA.tmp / f"unused-{path.name}"
             path.rename(gone)  # at once: nobody takes half of it for the whole

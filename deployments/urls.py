@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from deployments.views import (
     actions,
     deploy,
+    environments,
     logs,
     operations,
     scoring,
@@ -15,6 +16,7 @@ from deployments.views import (
 
 app_name = "deployments"
 _OF_MODEL = "models/<str:name>/versions/<str:version>/"
+_ENVIRONMENT = "environments/<str:name>/versions/<str:version>/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("deploy/", deploy.deploy, name="deploy"),
     path("deploy/preflight/", deploy.deploy_preflight, name="deploy-preflight"),
@@ -71,6 +73,34 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(
         "operations/<uuid:operation_id>/steps/<int:position>/log/", logs.step_log, name="step-log"
+    ),
+    path("environments/", environments.environments_list, name="environments"),
+    path("environments/new/", environments.environment_new, name="environment-new"),
+    path("environments/builds/", environments.builds_page, name="environment-builds"),
+    path(
+        "environments/builds/remove-unused/",
+        environments.builds_remove_unused,
+        name="environment-builds-remove-unused",
+    ),
+    path(
+        "environments/builds/<str:digest>/<str:target>/remove/",
+        environments.build_remove,
+        name="environment-build-remove",
+    ),
+    path("environments/<str:name>/", environments.environment_page, name="environment"),
+    path(_ENVIRONMENT, environments.environment_page, name="environment-version"),
+    path(f"{_ENVIRONMENT}resolve/", environments.environment_resolve, name="environment-resolve"),
+    path(
+        f"{_ENVIRONMENT}build/<str:target>/",
+        environments.environment_build,
+        name="environment-build",
+    ),
+    path(f"{_ENVIRONMENT}archive/", environments.environment_archive, name="environment-archive"),
+    path(
+        f"{_ENVIRONMENT}restore/",
+        environments.environment_archive,
+        {"archived": False},
+        name="environment-restore",
     ),
     path("targets/", targets.targets_list, name="targets"),
     path("targets/<str:name>/", targets.target_page, name="target"),

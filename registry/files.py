@@ -21,10 +21,12 @@ from registry.records import record_of, record_write
 from workspaces import tracking_models
 from workspaces.errors import Invalid, NotFound, Unavailable
 from workspaces.tracking_model_files import ModelFile, ModelFolder
+from workspaces.tracking_stores import ELSEWHERE
 
 STAGING = ".staging-"
 CHUNK = 1024 * 1024
-DISK_FULL = "disk_full"  # code of the Unavailable that waiting does not mend
+DISK_FULL = "disk_full"
+LASTING = frozenset({DISK_FULL, ELSEWHERE})  # codes of Unavailable that waiting does not mend
 Manifest = list[dict[str, str | int]]
 
 
@@ -40,8 +42,8 @@ def version_materialize(*, name: str, version: str, destination_root: Path) -> s
     Raises:
         NotFound: there is no such version, or its files are gone.
         Invalid: a link leaves the folder, or it is no MLflow model.
-        Unavailable: less than SLIPWAY_MIN_FREE would be left (code `DISK_FULL`), or the store
-            does not answer.
+        Unavailable: less than SLIPWAY_MIN_FREE would be left or the files lie where this studio
+            may not read (a code of `LASTING`), or the store does not answer.
     """
     stored = tracking_models.version_get(name, version)
     record = record_of(stored)

@@ -1,5 +1,6 @@
 """What MLflow cannot hold about a model version, keyed by store, name and version."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -44,3 +45,73 @@ class VersionUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} uses {self.name} version {self.version}"
+
+
+class Environment(models.Model):
+    """A named set of Python packages, settings and image parts that services can run in."""
+
+    name = models.CharField(max_length=255, unique=True)
+    description = models.TextField(blank=True)
+    curated = models.BooleanField(default=False)  # made by Slipway; people cannot change it
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EnvironmentVersion(models.Model):
+    """One version of an environment. It never changes; it can only be archived."""
+
+    environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="versions")
+    version = models.CharField(max_length=32)  # "1", "2", …; the newest has the highest id
+    python = models.CharField(max_length=8)  # minor, "3.11"
+    packages = models.JSONField(default=list)  # lines as of requirements.txt
+    # conda packages that were given: [{"given": "pytorch=2.1", "became": "torch==2.1.*", "note"}]
+    conda = models.JSONField(default=list)
+    variables = models.JSONField(default=dict)
+    base_image = models.CharField(max_length=512, blank=True)  # "": SLIPWAY_BASE_IMAGE
+    docker_steps = models.JSONField(default=list)  # Dockerfile instructions after the base image
+    source = models.CharField(max_length=600, blank=True)  # "requirements.txt", "models:/NAME/1"
+    archived = models.BooleanField(default=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "version"], name="one_environment_version"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment.name}:{self.version}"
+
+
+class EnvironmentLock(models.Model):
+    """The exact packages that a version came to on one Python and platform."""
+
+    version = models.ForeignKey(EnvironmentVersion, on_delete=models.CASCADE, related_name="locks")
+    python = models.CharField(max_length=8)
+    platform = models.CharField(max_length=64)  # sysconfig.get_platform()
+    text = models.TextField()  # name==version lines
+    sha256 = models.CharField(max_length=64)  # names environments/<hash>/ and images' label
+    sizes = models.JSONField(default=dict)  # {"numpy": bytes}, of the files that are fetched
+    installed = models.JSONField(default=dict)  # the same of what a build put on disk; {}: none yet
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "python", "platform"], name="one_environment_lock"
+            ),
+        ]
+        indexes = [models.Index(fields=["sha256"])]
+
+    def __str__(self) -> str:
+        return f"{self.version} on Python {self.python}, {self.platform}"

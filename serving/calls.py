@@ -5,8 +5,10 @@ The direct lane and the ASGI application both use this, so that nothing is decid
 
 from __future__ import annotations
 
-import random
+import itertools
+import os
 import time
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -24,17 +26,29 @@ DOCS_PATH = "/docs"
 METRICS_PATH = "/metrics"
 QUIET_PATHS = OPEN_PATHS | {METRICS_PATH}  # asked all day long: not a log line each
 ID = REQUEST_ID_HEADER.encode("ascii")
-_random = random.Random()  # noqa: S311  # our own: a model may seed the shared one
-_FIXED = 0xF000 << 64 | 0xC000 << 48  # where a UUID holds its version and its variant
-_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 CANCELLED = 499  # the caller went away before its answer
 
 
-def new_identity() -> str:
-    """Return a random UUID (RFC 9562, version 4); no secret, and many times quicker than uuid's."""
-    bits = _random.getrandbits(128) & ~_FIXED | _VERSION_4
-    digits = f"{bits:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+class _Identities:
+    """Random UUIDs (RFC 9562, version 4) whose last 48 bits count on from a random start.
+
+    They are no secret, and cost a tenth of drawing each anew.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)  # two processes must not count the same
+
+    def renew(self) -> None:
+        """Begin anew, with other digits."""
+        drawn = str(uuid.uuid4())
+        self._head, self._numbers = drawn[:24], itertools.count(int(drawn[24:], 16))
+
+    def __call__(self) -> str:
+        return f"{self._head}{next(self._numbers) & 0xFFFFFFFFFFFF:012x}"
+
+
+new_identity = _Identities()
 
 
 class Call:

@@ -33,6 +33,7 @@ NAVIGATION: tuple[tuple[Any, bool, tuple[Entry, ...]], ...] = (  # caption, staf
         False,
         (
             Entry(_("Models"), "box", "registry:models"),
+            Entry(_("Environments"), "layers", "deployments:environments"),
             Entry(_("Services"), "rocket", "deployments:services", ("/deploy/", "/operations/")),
         ),
     ),

@@ -35,6 +35,7 @@ from workspaces.tracking_values import (
     Run,
     RunModel,
 )
+from workspaces.yaml_guard import yaml_check
 
 CHUNK = 256 * 1024
 MOST_ENTRIES = 2_000  # of one folder
@@ -274,8 +275,10 @@ def model_card(model: RunModel) -> ModelCard:
     """
     entries, _complete = artifacts_list(model.artifact_uri)
     try:
-        meta = yaml.safe_load(_small_file(model, "MLmodel"))
-    except yaml.YAMLError as error:
+        document = _small_file(model, "MLmodel")
+        yaml_check(document)
+        meta = yaml.safe_load(document)
+    except (yaml.YAMLError, ValueError) as error:
         raise NotFound(_("The MLmodel file of this model cannot be read.")) from error
     if not isinstance(meta, dict):
         raise NotFound(_("The MLmodel file of this model cannot be read."))

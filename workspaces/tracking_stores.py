@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow.utils.rest_utils import MlflowHostCreds
 
 HTTP_TIMEOUT_S = 4  # a page must say so within 5 s when MLflow does not answer
+ELSEWHERE = "elsewhere"  # code of the Unavailable that waiting does not mend
 LOAD_WAIT_S = 4.0  # the same for a page that comes while another thread loads MLflow
 NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"}
 WRONG_INPUT = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}
@@ -167,7 +168,8 @@ def artifact_repository(uri: str) -> ArtifactRepository:
                 "The artifacts are kept at %(place)s, which this studio may not read. Only "
                 "artifacts below SLIPWAY_ARTIFACT_ROOT are shown."
             )
-            % {"place": _without_password(uri)}
+            % {"place": _without_password(uri)},
+            code=ELSEWHERE,
         )
     stores()  # before any import of MLflow
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

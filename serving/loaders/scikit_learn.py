@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.loaders import forests
 from serving.loaders.pickles import load_object
 from serving.loaders.quick import Table
 
@@ -94,6 +95,7 @@ class ScikitLearn:
             path = path / str(pyfunc.get("model_path") or own["pickled_model"])
         form = own.get("serialization_format") or "pickle"
         self.estimator = load_object(path, form, own.get("skops_trusted_types"))
+        forests.in_order()
         self.predict = self.estimator.predict
         self.predict_rows = self.estimator.predict
 

@@ -3,13 +3,15 @@
     <root>/azureml-models/<name>/<version>/<the model's files>
 
 AZUREML_MODEL_DIR is `<root>/azureml-models/<name>/<version>` for one model and
-`<root>/azureml-models` for several or none. Everything is symbolic links to the stored models.
+`<root>/azureml-models` for several or none. Folders are real and small files are copied, as MLflow
+loads nothing by a link that leads out of its folder; larger files are links to the stored models.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from serving.contract import ModelFolder, ReplicaConfig
 MODELS_FOLDER = "azureml-models"
 MLFLOW_NAME = "model"  # a run's folder is mostly logged under this name, and v1 kept it
 MAX_TREE_LINES = 200
+MAX_COPY = 65_536  # bytes of a file that is copied, such as MLmodel
 
 
 def models_of(config: ReplicaConfig) -> list[ModelFolder]:
@@ -56,20 +59,36 @@ def _lay_out_one(model: ModelFolder, folder: Path) -> None:
     path = Path(model["path"]).resolve(strict=True)
     folder.mkdir(parents=True, exist_ok=True)
     if "folder" in model:
-        _link(folder / _safe(model["folder"]), path)
+        _place(folder / _safe(model["folder"]), path)
         return
     if path.is_file():
-        _link(folder / path.name, path)
+        _place(folder / path.name, path)
         return
     for entry in path.iterdir():
-        _link(folder / entry.name, entry)
+        _place(folder / entry.name, entry)
     if (path / "MLmodel").is_file() and not (path / MLFLOW_NAME).exists():
-        _link(folder / MLFLOW_NAME, path)
+        _place(folder / MLFLOW_NAME, path)
 
 
-def _link(link: Path, target: Path) -> None:
+def _place(place: Path, source: Path) -> None:
+    """Let a file or a folder be found at `place`; what is there already stays."""
+    if source.is_dir():
+        place.mkdir(exist_ok=True)
+        for entry in source.iterdir():
+            _place(place / entry.name, entry)
+        return
     with contextlib.suppress(FileExistsError):  # by another worker, or an earlier one
-        link.symlink_to(target)
+        if source.stat().st_size > MAX_COPY:
+            place.symlink_to(source)
+        elif not place.exists():
+            _copy(place, source)
+
+
+def _copy(place: Path, source: Path) -> None:
+    """Copy whole or not at all, whoever else does the same."""
+    partial = place.with_name(f".{place.name[:200]}.{os.getpid()}")
+    shutil.copyfile(source, partial)
+    partial.replace(place)
 
 
 def model_path(name: str, version: str | int | None, roots: list[Path]) -> str:
@@ -100,7 +119,7 @@ def _latest(folder: Path) -> str | None:
 def _only_entry(folder: Path) -> Path:
     if (folder / "MLmodel").is_file():  # the folder is the model itself
         return folder
-    entries = sorted(folder.iterdir())
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if len(entries) != 1:
         names = ", ".join(entry.name for entry in entries) or "nothing"
         raise FileNotFoundError(f"{folder} must hold exactly one file or folder; it holds {names}")

@@ -89,10 +89,15 @@ def _store(env: Env) -> None:
 
 
 def _targets() -> None:
-    """Targets exist from the first request on; whether they are ready the first sweep finds out."""
+    """Targets exist from the first request on; whether they are ready the first sweep finds out.
+
+    So do curated environments, which a new version of Slipway may have changed.
+    """
     from deployments.targets import targets_ensure
+    from registry.environment_curated import curated_ensure
 
     targets_ensure()
+    curated_ensure()
 
 
 def _admin() -> None:

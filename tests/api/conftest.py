@@ -16,6 +16,7 @@ from deployments import wake
 from deployments.choices import OperationStatus
 from deployments.models import Operation, Service
 from registry import uses
+from registry.environment_services import environment_archive, environment_create
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from tests.tracking.mlflow_store import make_template, open_store
 from workspaces.tokens import token_create
@@ -89,6 +90,9 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
     moving, failed = deploying("moving"), deploying("failed")
     Service.objects.filter(name="failed").update(state="Failed")
     Operation.objects.filter(pk=failed.pk).update(status=OperationStatus.FAILED, error="x")
+    for name in ("tools", "gone"):
+        environment_create(name=name, packages=["numpy"], user=None)
+    environment_archive(name="gone", version="1", user=None)
     return Studio(
         headers={"Authorization": f"Bearer {plain}"},
         places={
@@ -97,6 +101,8 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
             "models": [logged.model],
             "version": ["1"],
             "targets": ["fake"],
+            "environments": ["tools", "gone"],
+            "hash": ["a" * 64],
             "experiment_id": [logged.experiment_id],
             "run_id": [logged.run_id],
             "token_id": [row.pk],

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
+from deployments.environments import DONE_FILE
+from registry.environment_services import environment_create
 from tests.api.conftest import Logged, Studio
 from tests.factories import TargetFactory
 from workspaces.models import ApiToken
 
-LISTS = ("experiments", "experiments/{experiment_id}/runs", "models", "operations", "services",
-         "targets", "tokens")  # fmt: skip
+LISTS = ("environments", "environments/builds", "experiments", "experiments/{experiment_id}/runs",
+         "models", "operations", "services", "targets", "tokens")  # fmt: skip
 
 
 @pytest.fixture
@@ -23,6 +26,11 @@ def crowded(studio: Studio, logged: Logged, many_services: Callable[[int], None]
     """At least two rows in every list."""
     many_services(2)
     TargetFactory(name="second", kind="fake")
+    environment_create(name="second", user=None)
+    TargetFactory(name="local")
+    for digest in ("a" * 64, "b" * 64):
+        (settings.DATA.environments / digest).mkdir(parents=True, exist_ok=True)
+        (settings.DATA.environments / digest / DONE_FILE).write_text("1")
     ApiToken.objects.create(user=ApiToken.objects.get().user, name="b", sha256="b", prefix="b")
     return studio
 

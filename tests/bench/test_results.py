@@ -49,6 +49,15 @@ def test_a_goal_is_met_or_missed_by_its_ratio() -> None:
     assert "**missed**" in table
 
 
+def test_a_model_that_takes_its_own_time_is_reported_without_a_goal() -> None:
+    theirs = Measured(10.0, 500.0, {FULL: Result(0.0, 5.0, 400.0)})
+    ours = Measured(2.5, 226.0, {FULL: Result(61.0, 5.0, 21.0)})
+    found = goals({"forest": {of.MLFLOW: theirs, of.FAST: ours}})
+    row = "| forest | Slipway: requests/s, 64 clients, 1 row | mlflow models serve | inf |  |  |"
+    assert row in goals_table(found)
+    assert [goal.what for goal in found if not goal.met] == ["Slipway: memory at rest"]
+
+
 def test_what_was_not_measured_makes_no_goal_and_an_empty_cell() -> None:
     alone = {of.FAST: Measured(1.0, 100.0, {})}
     assert goals({"linear": alone}) == []

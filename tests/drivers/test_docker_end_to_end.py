@@ -21,7 +21,8 @@ from deployments.images import Builder
 from serving.contract import AuthDocument
 from tests.drivers.cases import DockerCase, until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
+# the whole studio does the same in tests/flow/test_docker.py
+pytestmark = [pytest.mark.docker, pytest.mark.soak, pytest.mark.timeout(400)]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 KEY = "a-key-of-the-test"
 PACKAGES = ("mlflow", "scikit-learn", "numpy", "pandas", "scipy", "cloudpickle")

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,7 +181,10 @@ def test_build_arguments_reach_the_build_and_not_the_service(builder: Builder) -
     assert not [entry for entry in variables if entry.startswith("UV_CONCURRENT")]
 
 
-def test_a_base_image_that_cannot_be_fetched_says_what_to_set(builder: Builder) -> None:
+def test_a_base_image_that_cannot_be_fetched_says_what_to_set(
+    builder: Builder, settings: Any
+) -> None:
+    settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, base_images=("127.0.0.1:9/*",))
     nowhere = dataclasses.replace(builder, base_image="127.0.0.1:9/nobody/nothing:1")
     with pytest.raises(BuildFailed, match="SLIPWAY_BASE_IMAGE"):
         environment(nowhere)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
-from deployments import environments, pythons
+from config.paths import DataFolder
+from deployments import background, environments, pythons, steps, wake
 from deployments.environments import Builder
+from deployments.models import Operation, Target
 from tests.environments.index import Index, sdist, wheel
+from tests.factories import TargetFactory
 from tests.local_engine import USER, open_folder
 
 
@@ -82,3 +87,31 @@ def python() -> pythons.Python:
     """An interpreter that the service user can start."""
     found = pythons.available(USER)
     return found.get(pythons.own_minor()) or next(iter(found.values()))
+
+
+@pytest.fixture
+def data(site: Site, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
+    """The studio's data folder is that of the site: operations build there."""
+    made = DataFolder(site.folder)
+    for folder in (made.run, made.operations, made.tmp):
+        folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(settings, "DATA", made)
+    monkeypatch.setattr(
+        settings, "SLIPWAY", dataclasses.replace(settings.SLIPWAY, data=made, min_free_bytes=0)
+    )
+    monkeypatch.setattr(wake, "_send", lambda publish: None)
+    return made
+
+
+@pytest.fixture
+def local(data: DataFolder, db: None) -> Target:
+    return TargetFactory(name="local", node=data.node_id)
+
+
+def operation_run(operation: Operation) -> Operation:
+    """Let a worker run it to its end."""
+    background.advance_all()
+    steps.run_steps(str(operation.pk))
+    background.advance_all()
+    operation.refresh_from_db()
+    return operation

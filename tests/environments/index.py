@@ -6,6 +6,7 @@ import hashlib
 import html
 import http.server
 import io
+import json
 import tarfile
 import threading
 import zipfile
@@ -45,8 +46,28 @@ def sdist(name: str, version: str) -> tuple[str, bytes]:
     return f"{name}-{version}.tar.gz", packed.getvalue()
 
 
+def _document(name: str, files: dict[str, bytes]) -> bytes:
+    listed = [
+        {
+            "filename": file,
+            "url": f"/files/{file}",
+            "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+            "size": len(content),
+        }
+        for file, content in files.items()
+    ]
+    document = {"meta": {"api-version": "1.1"}, "name": name, "versions": [], "files": listed}
+    return json.dumps(document).encode()
+
+
 class Index:
-    """The index's server. While `holds` is set, files are not given out: a slow download."""
+    """The index's server.
+
+    While `holds` is set, files are not given out: a slow download. With `tells_sizes` it speaks
+    JSON, as PyPI does (PEP 691, PEP 700); plain HTML has no sizes.
+    """
+
+    tells_sizes = False
 
     def __init__(self, *files: tuple[str, bytes]) -> None:
         self.files = dict(files)
@@ -80,14 +101,21 @@ class Index:
                 pass
             content, found = self.files.get(name, b""), name in self.files
         request.send_response(200 if found else 404)
-        request.send_header("content-type", "text/html" if kind == "simple" else "application/zip")
+        request.send_header("content-type", self._type(kind))
         request.send_header("content-length", str(len(content)))
         request.end_headers()
         if body:
             request.wfile.write(content)
 
+    def _type(self, kind: str) -> str:
+        if kind != "simple":
+            return "application/zip"
+        return "application/vnd.pypi.simple.v1+json" if self.tells_sizes else "text/html"
+
     def _links(self, name: str) -> tuple[bytes, bool]:
         own = [file for file in self.files if file.split("-")[0].replace("_", "-") == name]
+        if self.tells_sizes:
+            return _document(name, {file: self.files[file] for file in own}), bool(own)
         links = "".join(f'<a href="/files/{html.escape(file)}">{file}</a>\n' for file in own)
         return f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), bool(own)
 

@@ -146,7 +146,7 @@ def start(**extra: str) -> Api:
         DJANGO_SETTINGS_MODULE="tests.flow.settings",
         PYTHONPATH=str(ROOT),
         **extra,
-    )
+    ).with_store()
     try:
         studio.up()
         made = studio.manage("token", "create", "admin")

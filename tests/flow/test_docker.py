@@ -67,6 +67,7 @@ def test_a_killed_container_comes_back_once(api: Api, service: str) -> None:
     assert len(containers(api, service)) == 1
 
 
+@pytest.mark.soak
 def test_a_container_killed_in_the_middle_of_its_deploy_comes_back_once(api: Api) -> None:
     api.deploy("dock-slow", "slow", target="docker")
     api.step("dock-slow", "Health check", 600)

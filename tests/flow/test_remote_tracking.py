@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import pytest
 
 from tests.flow.api import Api, start
 from tests.flow.test_many_at_once import ROW
-from tests.setup.studio_process import eventually, free_ports
+from tests.setup.studio_process import empty_store, eventually, free_ports
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -26,6 +27,7 @@ def server() -> Iterator[str]:
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(empty_store(), f"{folder}/mlflow.db")
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
@@ -37,9 +39,9 @@ def server() -> Iterator[str]:
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         )
         try:
-            assert eventually(lambda: _answers(url), 90)
             train = Path(__file__).with_name("train.py")
             environment = {**os.environ, "MLFLOW_TRACKING_URI": url}
+            assert eventually(lambda: _answers(url), 90)
             subprocess.run(
                 [sys.executable, train, "good"], env=environment, check=True, timeout=240
             )

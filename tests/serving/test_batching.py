@@ -106,6 +106,29 @@ async def test_what_arrives_while_the_model_works_is_scored_together_next() -> N
     assert model.calls == [[b"1"], [b"2", b"3"]]
 
 
+@pytest.mark.parametrize(
+    ("slow_from", "calls"),
+    [
+        pytest.param(0.0, [[b"1"], [b"2", b"again"]], id="slow"),
+        pytest.param(60.0, [[b"1"], [b"2"], [b"again"]], id="quick"),
+    ],
+)
+async def test_who_asks_again_at_once_joins_the_next_call_of_a_slow_model(
+    monkeypatch: pytest.MonkeyPatch, slow_from: float, calls: list[list[bytes]]
+) -> None:
+    monkeypatch.setattr(batch, "ANSWERS_FIRST", slow_from)
+    model = Held(batches=True)
+    waiting = await batcher(model)
+    model.free.clear()
+    over: list[Outcome] = []
+    waiting.submit(request(b"1"), lambda _: waiting.submit(request(b"again"), over.append))
+    await until(lambda: model.calls == [[b"1"]])
+    waiting.submit(request(b"2"), over.append)
+    model.free.set()
+    await until(lambda: len(over) == 2)
+    assert model.calls == calls
+
+
 async def test_a_batch_holds_at_most_as_many_as_may_be_in_the_model() -> None:
     model = Held(batches=True)
     waiting = await batcher(model, max_concurrent=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -75,3 +76,15 @@ def test_ids_of_requests_are_uuids_of_version_4() -> None:
     assert len(made) == 1000
     assert all(uuid.UUID(x).version == 4 and str(uuid.UUID(x)) == x for x in made)
     assert {uuid.UUID(x).variant for x in made} == {uuid.RFC_4122}
+
+
+def test_a_forked_process_makes_other_ids() -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # nothing of the test's own may run here
+        os.write(writer, new_identity().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        assert stream.read()[:24] != new_identity()[:24]

@@ -169,6 +169,7 @@ def test_workers_die_keys_and_revisions_change_under_256_connections(
     assert "Socket errors" not in told
     assert set(found) <= {"right", "try again"}
     assert found["right"] > 100
-    assert max(sizes[2:]) - sizes[1] < GROWTH
+    half = len(sizes) // 2  # single sizes swing: a worker that was just killed has none
+    assert max(sizes[half:]) - max(sizes[:half]) < GROWTH
     assert sum(replica.record()["restarts"] for replica in pair) >= 8
     assert "traceback" not in gateway.log.read_text().lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
 import re
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import psutil
 from config.paths import DataFolder
 from studio.supervisor.folder import UpLock, is_alive
 from studio.supervisor.records import MARK, Records
+from tests.tracking.mlflow_store import make_template
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPERS = {"redis", "tracking", "gateway", "web", "control", "steps", "beat"}
@@ -62,6 +65,12 @@ class Studio:
         root.chmod(0o711)
         port, gateway_port = free_ports(2)
         return cls(root, port, gateway_port, extra=extra)
+
+    def with_store(self) -> Studio:
+        """Give it an MLflow store with tables that another start made: saves seconds each."""
+        self.data.root.mkdir(exist_ok=True)
+        shutil.copy(empty_store(), self.data.tracking_database)
+        return self
 
     @property
     def data(self) -> DataFolder:
@@ -151,7 +160,7 @@ class Studio:
 
     def close(self) -> None:
         """Stop all of it, whatever the test did to it, and remove its folder."""
-        if self.data.root.is_dir():
+        if self.alive() or (self.data.services.is_dir() and any(self.data.services.iterdir())):
             self.manage("down")
         for pids in self.alive().values():
             for pid in pids:
@@ -160,6 +169,14 @@ class Studio:
                 except psutil.NoSuchProcess:
                     pass
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+@cache
+def empty_store() -> Path:
+    """An MLflow store without anything in it, to be copied."""
+    folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_template(folder, "mlflow-artifacts:/")
 
 
 def password(output: str) -> str:

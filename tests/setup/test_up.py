@@ -26,7 +26,11 @@ def started() -> Iterator[tuple[Studio, str]]:
 
 @pytest.fixture
 def running(started: tuple[Studio, str]) -> Studio:
-    return started[0]
+    """That studio, up again where a test before this one ended it."""
+    studio = started[0]
+    if not studio.alive():
+        studio.up()
+    return studio
 
 
 @pytest.fixture
@@ -72,7 +76,10 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_left(
     assert studio.alive() == {}
 
 
-@pytest.mark.parametrize("name", ["web", "gateway", "redis", "beat"])
+@pytest.mark.parametrize(
+    "name",
+    ["web", "redis", *(pytest.param(x, marks=pytest.mark.soak) for x in ("gateway", "beat"))],
+)
 def test_a_process_that_is_killed_comes_back(running: Studio, name: str) -> None:
     before = running.pid(name)
     os.kill(before, signal.SIGKILL)
@@ -92,9 +99,9 @@ def test_what_services_must_not_read_is_private(running: Studio) -> None:
 
 
 def test_after_a_kill_of_the_supervisor_up_starts_each_process_once_and_ctrl_c_ends_all(
-    studio: Studio,
+    running: Studio,
 ) -> None:
-    studio.up()
+    studio = running
     survivors = {pid for pids in studio.alive().values() for pid in pids}
     supervisor = studio.supervisor()
     supervisor.kill()
@@ -113,8 +120,8 @@ def test_after_a_kill_of_the_supervisor_up_starts_each_process_once_and_ctrl_c_e
     assert studio.alive() == {}
 
 
-def test_down_keep_serving_leaves_the_gateway_and_down_ends_it(studio: Studio) -> None:
-    studio.up()
+def test_down_keep_serving_leaves_the_gateway_and_down_ends_it(running: Studio) -> None:
+    studio = running
     gateway = studio.pid("gateway")
     assert studio.manage("down", "--keep-serving").returncode == 0
     assert studio.alive() == {"gateway": [gateway]}

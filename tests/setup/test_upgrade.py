@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,10 +32,19 @@ def studio() -> Iterator[Studio]:
 
 def old_store(path: Path) -> str:
     """MLflow's own tables as an older release made them, with one experiment; its revision."""
+    shutil.copy(_old_store(), path)
+    return str(revision_of(path))
+
+
+@cache
+def _old_store() -> Path:
     from alembic import command
     from alembic.script import ScriptDirectory
     from mlflow.store.db.utils import InitialBase, _get_alembic_config
 
+    folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "mlflow.db"
     config = _get_alembic_config(f"sqlite:///{path}")
     script = ScriptDirectory.from_config(config)
     revision = [found.revision for found in script.walk_revisions()][OLDER]
@@ -43,7 +56,7 @@ def old_store(path: Path) -> str:
     engine.dispose()
     change(path, "INSERT INTO experiments (experiment_id, name, lifecycle_stage) "
                  "VALUES (7, 'kept', 'active')")  # fmt: skip
-    return revision
+    return path
 
 
 def ask(path: Path, query: str) -> list[tuple[object, ...]]:

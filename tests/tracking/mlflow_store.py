@@ -48,12 +48,16 @@ class Store:
         return file
 
 
-def make_template(folder: Path) -> Path:
-    """An empty store, made once: MLflow needs seconds to make its tables."""
+def make_template(folder: Path, artifacts: str = "") -> Path:
+    """An empty store, made once: MLflow needs seconds to make its tables.
+
+    Args:
+        artifacts: where the runs of the first experiment keep theirs; default: the folder.
+    """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     file = folder / "template.db"
-    SqlAlchemyStore(f"sqlite:///{file}", str(folder)).engine.dispose()
+    SqlAlchemyStore(f"sqlite:///{file}", artifacts or str(folder)).engine.dispose()
     return file
 
 

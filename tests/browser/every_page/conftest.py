@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from deployments import wake
-from tests.browser.every_page import crowd
+from tests.browser.every_page import crowd, crowd_environments
 from tests.browser.harness import RESULTS, THEMES, assert_accessible, assert_fits
 from tests.tracking.mlflow_store import make_template
 
@@ -70,6 +70,7 @@ def fill(store: Path, tmp_path: Path, admin: User) -> Callable[[int], World]:
         run_id = crowd.tracking_write(store, model, count)
         crowd.services_write(count, admin)
         crowd.people_write(count)
+        crowd_environments.environments_write(count)
         return World(run_id, crowd.MODEL, crowd.LONG_MODEL)
 
     return fill

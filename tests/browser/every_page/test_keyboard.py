@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from deployments.models import Service
 from tests.browser.every_page import crowd
 from tests.browser.every_page.conftest import World, open_page
+from tests.browser.every_page.crowd_environments import LONGEST
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -75,6 +76,9 @@ def test_tab_reaches_every_control(page, world) -> None:
         f"/models/{world.model}/details/",
         f"/models/{world.model}/versions/1/",
         f"/deploy/?model={world.model}&version=1",
+        "/environments/",
+        f"/environments/{LONGEST}/",
+        "/environments/new/",
         "/services/",
         f"/services/{failed}/",
         f"/services/{failed}/test/",

@@ -7,6 +7,7 @@ import pytest
 from deployments.models import Operation
 from tests.browser.every_page import crowd
 from tests.browser.every_page.conftest import MANY, World
+from tests.browser.every_page.crowd_environments import LONGEST
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -54,3 +55,8 @@ def test_the_pages_of_a_service_hold_in_every_state(world, visit) -> None:
         visit(f"/services/{name}/{tab}/")
     for operation in Operation.objects.filter(service_name__in=map(crowd.name_of, (0, 1, 4))):
         visit(f"/operations/{operation.pk}/")
+
+
+def test_the_pages_of_environments_hold_the_longest_names_and_values(world, visit) -> None:
+    for path in ("", "new/", "builds/", f"{LONGEST}/", f"new/?from={LONGEST}"):
+        visit(f"/environments/{path}")

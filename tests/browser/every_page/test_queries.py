@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from deployments.models import Service
 from tests.browser.every_page.conftest import World
+from tests.browser.every_page.crowd_environments import LONGEST
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,9 @@ LISTS = (
     "/models/diabetes-regression/",
     "/models/diabetes-regression/services/",
     "/models/diabetes-regression/versions/1/",
+    "/environments/",
+    f"/environments/{LONGEST}/",
+    "/environments/builds/?part=list",
     "/services/",
     "/targets/",
     "/targets/local/",

@@ -110,6 +110,36 @@ def test_get_model_path_takes_the_latest_or_the_version(
     assert (top / "flow/1/model/MLmodel").exists()  # as v1 kept a logged model's folder
 
 
+def test_mlflow_loads_a_model_from_where_it_was_laid_out(tmp_path: Path) -> None:
+    """It refuses a folder whose files are links that lead out of it."""
+    import mlflow.sklearn
+    import numpy as np
+    from sklearn.linear_model import Ridge
+
+    rows = np.eye(3)
+    model = Ridge().fit(rows, [1, 2, 3])
+    mlflow.sklearn.save_model(
+        model, tmp_path / "stored", serialization_format="cloudpickle", pip_requirements=[]
+    )
+    listed = [{"name": "flow", "version": "1", "path": str(tmp_path / "stored")}]
+    for _ in range(2):  # again, as after a restart
+        folder = lay_out(listed, tmp_path / "replica")  # type: ignore[arg-type]
+    for path in (folder, folder / "model", model_path("flow", None, [tmp_path / "replica"])):
+        assert list(mlflow.pyfunc.load_model(str(path)).predict(rows)) == list(model.predict(rows))
+
+
+def test_a_large_file_is_a_link_and_a_small_one_a_copy(tmp_path: Path) -> None:
+    stored = tmp_path / "stored"
+    (stored / "data").mkdir(parents=True)
+    (stored / "data" / "large").write_bytes(bytes(100_000))
+    (stored / "small").write_text("x")
+    listed = [{"name": "a", "version": "1", "path": str(stored)}]
+    folder = lay_out(listed, tmp_path / "replica")  # type: ignore[arg-type]
+    assert (folder / "data" / "large").is_symlink()
+    assert not (folder / "small").is_symlink()
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "small"]
+
+
 def test_get_model_path_names_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     (tmp_path / "many" / "a").touch()
