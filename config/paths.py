@@ -62,6 +62,10 @@ class DataFolder:
         return self.root / "models"
 
     @property
+    def sources(self) -> Path:
+        return self.root / "sources"
+
+    @property
     def services(self) -> Path:
         return self.root / "services"
 

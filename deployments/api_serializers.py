@@ -109,7 +109,9 @@ class ServiceSerializer(Body):
     swagger_uri = serializers.CharField()
     deployment = serializers.DictField(help_text="As the PATCH of a service takes it")
     inference = serializers.DictField()
-    loader = serializers.CharField(allow_null=True, help_text="`fast`, `plain`; of the revision")
+    loader = serializers.CharField(
+        allow_null=True, help_text="`fast`, `plain`, `script`; of the revision"
+    )
     loader_reason = serializers.CharField(allow_blank=True)
     batching = BatchingSerializer(allow_null=True)
     created_by = serializers.CharField(allow_null=True)
@@ -143,7 +145,29 @@ class DeploymentField(serializers.JSONField):
     """A JSON object; what is in it is judged by one place, with all violations at once."""
 
 
-@extend_schema_field({"type": "object", "description": "Left out for deploying without code"})
+INFERENCE: dict[str, Any] = {  # for the document; `inference.read` judges
+    "type": "object",
+    "description": "An entry script, or v1's inferenceconfig.json with `source` beside it; left "
+    "out for deploying without code",
+    "properties": {
+        "entryScript": {"type": "string", "description": "Path in the source folder"},
+        "source": {"type": "string", "description": "sha256 that `POST /sources` answered"},
+        "environment": {
+            "oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": True}],
+            "nullable": True,
+            "description": "NAME:VERSION, or written out; null: the model's own packages",
+        },
+        "models": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "models:/NAME/VERSION; the service's own model is always the first",
+        },
+        "sampleInput": {"description": "A body for the smoke test and the Test page"},
+    },
+}
+
+
+@extend_schema_field(INFERENCE)
 class InferenceField(serializers.JSONField):
     """A JSON object, judged by the service function."""
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from deployments import api
+from deployments import api_configurations as v1
 from deployments import api_environments as environments
 from deployments import api_findings as found
 from deployments import api_operations as more
@@ -22,6 +23,17 @@ urlpatterns: list[URLPattern] = [
     path(f"{_SERVICE}/keys/regenerate", api.KeyRegenerateView.as_view(), name="service-regenerate"),
     path(f"{_SERVICE}/token", api.TokenView.as_view(), name="service-token"),
     path(f"{_SERVICE}/logs", api.ServiceLogView.as_view(), name="service-logs"),
+    path(
+        f"{_SERVICE}/inferenceconfig.json",
+        v1.InferenceConfigView.as_view(),
+        name="service-inferenceconfig",
+    ),
+    path(
+        f"{_SERVICE}/deploymentconfig.json",
+        v1.DeploymentConfigView.as_view(),
+        name="service-deploymentconfig",
+    ),
+    path("configurations/import", v1.ImportView.as_view(), name="configurations-import"),
     path("operations", more.OperationsView.as_view(), name="operations"),
     path(_OPERATION, more.OperationView.as_view(), name="operation"),
     path(f"{_OPERATION}/log", more.OperationLogView.as_view(), name="operation-log"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from deployments import configuration, ports
+from deployments import configuration, inference, ports
 from deployments.configuration_reader import too_many
 from deployments.models import SERVICE_NAME, Service, Target
 from registry import selectors as registry_selectors
@@ -128,16 +128,15 @@ def check_tags(tags: Mapping[str, str] | None) -> None:
         raise Invalid(f"tags {text}", fields={"tags": [text]})
 
 
-def inference_check(inference: Any) -> None:
-    """Refuse what an inference configuration cannot be.
+def inference_check(given: Any, model: Any = None) -> dict[str, Any]:
+    """The inference configuration as it is kept with a revision; `{}` is no code.
 
+    Args:
+        given: ours or v1's JSON; None is no code.
+        model: URI of the service's own model.
     Raises:
-        Invalid: on field `inference`.
+        Invalid: every violation, on fields `inference` and `inference.…`.
     """
-    if inference is None or inference == {}:
-        return
-    if not isinstance(inference, Mapping):
-        text = _("must be a JSON object.")
-    else:
-        text = _("entry scripts come in a later version; leave it out for no-code deployment.")
-    raise Invalid(f"inference {text}", fields={"inference": [text]})
+    if given is None or given == {}:
+        return {}
+    return inference.read(given, model, version_get)

@@ -14,8 +14,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from deployments import script_form
 from deployments import wizard_table as table
 from deployments.models import Service
+from deployments.script_form import ScriptInput, script_input
 from deployments.wizard import Answers
 from registry.models import VersionRecord
 from workspaces.errors import Invalid
@@ -38,6 +40,7 @@ CONTROLS: dict[str, str] = {
     "port": "port",
     "tags": "tags",
     "description": "description",
+    **script_form.CONTROLS,
 }
 LABELS = {
     "name": gettext_lazy("Name"),
@@ -52,6 +55,7 @@ LABELS = {
     "port": gettext_lazy("Port"),
     "tags": gettext_lazy("Tags"),
     "description": gettext_lazy("Description"),
+    **script_form.LABELS,
 }
 
 
@@ -73,6 +77,7 @@ class DeployInput:
     port: str = ""
     description: str = ""
     tags: str = ""
+    script: ScriptInput = field(default_factory=ScriptInput)
     errors: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -106,7 +111,7 @@ class DeployInput:
         """The same input with the sentences of a Problem at their controls."""
         errors: dict[str, list[str]] = {name: list(texts) for name, texts in self.errors.items()}
         for name, texts in fields.items():
-            control = CONTROLS.get(name, name)
+            control = CONTROLS.get(name) or CONTROLS.get(".".join(name.split(".")[:2]), name)
             known = errors.setdefault(control, [])
             known.extend(text for text in texts if text not in known)
         return replace(self, errors=errors)
@@ -139,7 +144,33 @@ def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
             *("queue_wait", "timeout", "port", "description", "tags"),
         )
     }
-    return DeployInput(**texts, kind=kind, auth=bool(posted.get("auth")))
+    script = script_input(posted)
+    return DeployInput(**texts, kind=kind, auth=bool(posted.get("auth")), script=script)
+
+
+def with_deployment(values: DeployInput, raw: Mapping[str, Any]) -> DeployInput:
+    """The controls with what a deployment configuration names; the rest stays."""
+    resources = raw.get("containerResourceRequirements") or {}
+    timeout = raw.get("scoringTimeoutMs")
+    found: dict[str, Any] = {
+        "cpu": resources.get("cpu"),
+        "memory": resources.get("memoryInGB"),
+        "max_concurrent": raw.get("maxConcurrentRequestsPerContainer"),
+        "queue_wait": raw.get("maxQueueWaitMs"),
+        "timeout": timeout / 1000 if isinstance(timeout, int | float) else timeout,
+        "port": raw.get("port"),
+        "description": raw.get("description"),
+    }
+    texts: dict[str, Any] = {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in found.items()
+        if value is not None
+    }
+    if isinstance(tags := raw.get("tags"), Mapping):
+        texts["tags"] = ", ".join(f"{key}={value}" for key, value in tags.items())
+    if isinstance(auth := raw.get("authEnabled"), bool):
+        texts["auth"] = auth
+    return replace(values, **texts)
 
 
 def tags_parse(text: str, separators: str = "\n") -> dict[str, str]:

@@ -18,7 +18,7 @@ import json
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,7 @@ def service_image(
     runtime_root: Path,
     model_dir: Path,
     model_sha256: str,
+    more: Sequence[tuple[Path, str]] = (),
 ) -> str:
     """Return the tag of a service's image; builds it when there is none. Needs no network.
 
@@ -172,19 +173,31 @@ def service_image(
         runtime_root: as for `runtime_image`.
         model_dir: an MLflow model folder.
         model_sha256: of its manifest.
+        more: folders that go in beside it and their places; each is named by its content.
 
     Raises:
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
     runtime = runtime_image(builder, runtime_root=runtime_root)
+    copies = "".join(
+        f"        COPY more/{number} {place}\n" for number, (_, place) in enumerate(more)
+    )
     dockerfile = f"""
         COPY --from={runtime} {RUNTIME_DIR} {RUNTIME_DIR}
         COPY model {MODEL_DIR}
-        USER {USER_ID}:{USER_ID}
+{copies}        USER {USER_ID}:{USER_ID}
     """
     labels = {IMAGE_LABEL: "service", MODEL_LABEL: model_sha256, NODE_LABEL: builder.driver.node}
-    files = tree(model_dir, "model")
-    return _ensure(builder, environment, dockerfile, files, labels)
+    files = [*tree(model_dir, "model"), *_more_files(more)]
+    content = " ".join(path.name for path, _ in more)
+    return _ensure(builder, environment, dockerfile, files, labels, content=content)
+
+
+def _more_files(more: Sequence[tuple[Path, str]]) -> Iterator[Entry]:
+    for number, (path, _) in enumerate(more):
+        for entry in tree(path, f"more/{number}"):
+            if "__pycache__" not in entry.name:
+                yield entry
 
 
 def service_images(driver: DockerDriver, hours: float = 0.0) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from deployments import configuration, keys, ports
+from deployments import configuration, keys, ports, script_parts
 from deployments.drivers.base import InstanceSpec
 from deployments.models import Revision, Service
 from serving.contract import MAX_BATCH_ROWS, MAX_QUEUE, Loader, ReplicaConfig
@@ -103,6 +103,7 @@ def replica_config(
     # what is the runtime's own default stays unsaid: then the digest of a revision made by an
     # earlier version is what it was, and an upgrade restarts nothing
     config.update({key: value for key, value in options.items() if value != RUNTIME_DEFAULTS[key]})  # type: ignore[typeddict-item]
+    config.update(script_parts.replica_config(revision))  # type: ignore[typeddict-item]
     if wish.app_insights_enabled:
         config["trace_endpoint"] = wish.telemetry_endpoint
         config["trace_sample"] = wish.telemetry_sample

@@ -21,6 +21,8 @@ from workspaces.yaml_guard import yaml_check
 
 # libyaml's where it is compiled in; both make plain values only
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SCRIPT = "An entry script answers the requests."
+ONE_BY_ONE = "An entry script is given one request at a time."
 
 
 class Work(Protocol):
@@ -39,6 +41,10 @@ def choose(work: Work, facts: Facts) -> None:
     """Decide on the loader of a revision that has none yet. A pure matter of its MLmodel file."""
     if work.revision.environment_hash:
         return  # decided when the revision was made
+    if work.revision.inference:
+        work.log(SCRIPT)
+        work.keep(loader="script", loader_reason=SCRIPT, row_wise=False, row_wise_reason=ONE_BY_ONE)
+        return
     loader, reason = choose_loader(mlmodel(work.model_dir))
     work.log(reason)
     work.keep(loader=loader, loader_reason=reason[: modelcheck.MAX_REASON])

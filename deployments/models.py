@@ -112,7 +112,11 @@ class Revision(models.Model):
     loader_reason = models.CharField(max_length=500, blank=True)
     row_wise = models.BooleanField(null=True)  # what the runtime's check found; None: not known
     row_wise_reason = models.CharField(max_length=500, blank=True)  # "" before the check
-    inference = models.JSONField(default=dict)
+    inference = models.JSONField(default=dict)  # see inference.py; {}: no code
+    # of an entry script, set by the long steps: {"models": [{"name", "version", "sha256"}] beside
+    # its own, "variables": {…}}
+    prepared = models.JSONField(default=dict)
+    v1 = models.JSONField(default=dict)  # {"inferenceconfig", "deploymentconfig"} as imported
     deployment = models.JSONField(default=dict)  # configuration.DeploymentConfiguration
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

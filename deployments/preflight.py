@@ -20,6 +20,7 @@ from deployments.checks import (
     version_get,
 )
 from deployments.configuration import DeploymentConfiguration
+from deployments.inference import needs
 from deployments.models import Service, Target
 from registry.services import VersionInfo
 from workspaces.errors import Problem
@@ -42,13 +43,15 @@ def preflight(
     checks = [_name(name)]
     place, target_check = _target(target)
     checks.append(target_check)
-    version, model_checks = _model(model)
+    version, model_checks = _model(model, scripted=bool(inference))
     checks += model_checks
     if place is not None:
         checks += _configuration(place, model, deployment)
-    checks += _inference(inference)
+    scripted, script_checks = _inference(inference, model)
+    checks += script_checks
     if version is not None and place is not None:
-        checks.append(_python(place, version))
+        minor = needs(scripted, [], version.python_version).python
+        checks.append(_python(place, minor))
     checks.append(_disk())
     return checks
 
@@ -77,11 +80,13 @@ def _target(name: str) -> tuple[Target | None, Check]:
     return place, Check("target", "passed", _("%(name)s is ready.") % {"name": place.name})
 
 
-def _model(uri: str) -> tuple[VersionInfo | None, list[Check]]:
+def _model(uri: str, *, scripted: bool) -> tuple[VersionInfo | None, list[Check]]:
     try:
         version = version_get(uri)
     except Problem as problem:
         return None, [Check("model", "failed", problem.message)]
+    if scripted:
+        return version, [Check("model", "passed", _("The entry script loads the model."))]
     return version, list(_model_checks(version))
 
 
@@ -118,11 +123,18 @@ def _configuration(place: Target, model: Any, raw: Any) -> Iterator[Check]:
     yield _capacity(place, wish)
 
 
-def _inference(given: Any) -> Iterator[Check]:
+def _inference(given: Any, model: Any) -> tuple[dict[str, Any], list[Check]]:
     try:
-        inference_check(given)
+        found = inference_check(given, model)
     except Problem as problem:
-        yield Check("inference", "failed", problem.message)
+        return {}, [Check("inference", "failed", problem.message)]
+    if not found:
+        return {}, []
+    checks = [Check("inference", "passed", _("The entry script has init() and run()."))]
+    if "sampleInput" not in found:
+        text = _("There is no sample input: the smoke test may check health only.")
+        checks.append(Check("example", "warning", text))
+    return found, checks
 
 
 def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
@@ -143,8 +155,8 @@ def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
     return Check("capacity", "passed", _("There is room for it."))
 
 
-def _python(place: Target, version: VersionInfo) -> Check:
-    wanted = version.python_version or pythons.own_minor()
+def _python(place: Target, minor: str) -> Check:
+    wanted = minor or pythons.own_minor()
     if place.kind != "local":
         return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
     found = pythons.available(settings.SLIPWAY.service_user)

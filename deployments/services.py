@@ -33,9 +33,11 @@ from deployments.choices import (
     OperationKind,
     ServiceState,
 )
+from deployments.inference import models_of, with_model
 from deployments.models import Operation, Revision, Service, Target
 from deployments.operations import operation_open
 from deployments.targets import builds_image
+from deployments.v1_configuration import deployment_read, v1_of
 from deployments.wake import wake
 from registry import uses
 from registry.services import VersionInfo
@@ -53,13 +55,18 @@ def service_create(
     deployment: Mapping[str, Any] | None = None,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    v1: Mapping[str, Any] | None = None,
     user: User | None,
 ) -> Operation:
     """Deploy a model version as a new service.
 
     Args:
         model: `models:/NAME/VERSION`.
-        deployment: v1's JSON names; omitted values take our defaults.
+        inference: an entry script with its source and environment, ours or v1's JSON; see
+            `deployments.inference`. None or empty: no code.
+        deployment: v1's JSON names, or v1's own JSON for a cloud target; omitted values take our
+            defaults.
+        v1: documents of v1 that these were read from, kept for the export.
     Returns:
         the open operation; its service is Transitioning.
     Raises:
@@ -69,17 +76,19 @@ def service_create(
     problems: list[Problem] = []
     if texts := check_name(name):
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
-    place, settings_, version = None, None, None
+    place, settings_, version, scripted = None, None, None, {}
+    original = {**(v1 or {}), **v1_of(inference, deployment)}
     for read in ("target", "deployment", "model", "inference", "tags"):
         try:
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
-                settings_ = configured(place, deployment, base_configuration(place, model))
+                wish = deployment_read(deployment)
+                settings_ = configured(place, wish, base_configuration(place, model))
             elif read == "model":
                 version = version_get(model)
             elif read == "inference":
-                inference_check(inference)
+                scripted = inference_check(inference, model)
             elif read == "tags":
                 check_tags(tags)
         except (Invalid, NotFound) as problem:
@@ -94,7 +103,8 @@ def service_create(
         place=place,
         version=version,
         configuration_=settings_,
-        inference=dict(inference or {}),
+        inference=scripted,
+        v1=original,
         description=description or settings_.description,
         tags=dict(tags if tags is not None else settings_.tags),
         user=user,
@@ -112,6 +122,7 @@ def _create(
     version: VersionInfo,
     configuration_: configuration.DeploymentConfiguration,
     inference: dict[str, Any],
+    v1: dict[str, Any],
     description: str,
     tags: dict[str, str],
     user: User | None,
@@ -128,7 +139,7 @@ def _create(
                 reason="Deploying",
                 created_by=user,
             )
-            revision = _revision(service, version, configuration_, inference, user)
+            revision = _revision(service, version, configuration_, inference, v1, user)
             service.wanted = revision
             service.save(update_fields=["wanted"])
             operation = operation_open(
@@ -150,13 +161,11 @@ def _revision(
     version: VersionInfo,
     configuration_: configuration.DeploymentConfiguration,
     inference: dict[str, Any],
+    v1: dict[str, Any],
     user: User | None,
 ) -> Revision:
     last = service.revisions.aggregate(last=Max("number"))["last"] or 0
-    uses.use_add(
-        store=version.store, name=version.name, version=version.version, service=service.name
-    )
-    return Revision.objects.create(
+    revision = Revision(
         service=service,
         number=last + 1,
         model_store=version.store,
@@ -164,9 +173,14 @@ def _revision(
         model_version=version.version,
         python=version.python_version,
         inference=inference,
+        v1=v1,
         deployment=configuration_.as_dict(),
         created_by=user,
     )
+    for name, number in models_of(revision):
+        uses.use_add(store=version.store, name=name, version=number, service=service.name)
+    revision.save()
+    return revision
 
 
 def service_update(
@@ -179,7 +193,7 @@ def service_update(
     tags: Mapping[str, str] | None = None,
     user: User | None,
 ) -> Operation | None:
-    """Change a service; omitted is unchanged. Model or deployment make a revision.
+    """Change a service; omitted is unchanged. Model, inference or deployment make a revision.
 
     A deployment that names nothing but `WORDS` makes none: they are the service's.
 
@@ -191,16 +205,26 @@ def service_update(
     """
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
-    inference_check(inference)
     try:
         latest = service.wanted or service.revisions.first()  # not one whose update failed
     except Revision.DoesNotExist:
         raise NotFound(_("There is no such service.")) from None
-    only_words = model is None and (deployment is None or _is_words(deployment))
-    uri = (latest.model_uri if latest else "") if model is None else model
-    settings_, version = _update_checked(
-        service, _before(service, latest), deployment, tags, None if only_words else uri
+    only_words = (
+        model is None and inference is None and (deployment is None or _is_words(deployment))
     )
+    before = latest.model_uri if latest else ""
+    uri = before if model is None else model
+    kept = latest.inference if latest else {}
+    asked = with_model(kept, before, uri) if inference is None else inference
+    settings_, version, scripted = _update_checked(
+        service,
+        _before(service, latest),
+        deployment,
+        tags,
+        None if only_words else uri,
+        asked,
+    )
+    original = {**(latest.v1 if latest else {}), **v1_of(inference, deployment)}
     words = {key: getattr(settings_, key) for key in WORDS if key in (deployment or {})}
     given = {"description": description, "tags": tags}
     details = words | {key: value for key, value in given.items() if value is not None}
@@ -215,7 +239,7 @@ def service_update(
         Desired.RUNNING,
         user,
         details=details,
-        revise=lambda row: _revision(row, version, settings_, dict(inference or {}), user),
+        revise=lambda row: _revision(row, version, settings_, scripted, original, user),
     )
 
 
@@ -225,22 +249,27 @@ def _update_checked(
     deployment: Mapping[str, Any] | None,
     tags: Mapping[str, str] | None,
     uri: str | None,
-) -> tuple[configuration.DeploymentConfiguration, VersionInfo | None]:
-    """The configuration and the version (of `uri`, if any); raises Invalid with every problem."""
+    inference: Mapping[str, Any],
+) -> tuple[configuration.DeploymentConfiguration, VersionInfo | None, dict[str, Any]]:
+    """The configurations and the version (of `uri`, if any); raises Invalid with every problem."""
     problems: list[Problem] = []
-    settings_, version = None, None
+    settings_, version, scripted = None, None, {}
     try:
         check_tags(tags)
-        settings_ = configured(service.target, deployment, before, service)
+        settings_ = configured(service.target, deployment_read(deployment), before, service)
     except Invalid as problem:
         problems.append(problem)
     try:
         version = None if uri is None else version_get(uri)
     except (Invalid, NotFound) as problem:
         problems.append(problem)
+    try:
+        scripted = {} if uri is None else inference_check(inference, uri)
+    except Invalid as problem:
+        problems.append(problem)
     collect(problems)
     assert settings_ is not None
-    return settings_, version
+    return settings_, version, scripted
 
 
 def _words_write(service: Service, details: dict[str, Any]) -> None:

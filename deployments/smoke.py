@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -25,10 +25,12 @@ class SmokeFailed(Exception):
 def smoke_test(
     service: Service,
     revision: Revision,
-    example: Mapping[str, Any] | None,
+    example: Any,
     log: Callable[[str], None],
+    *,
+    path: str = INVOCATIONS_PATH,
 ) -> str:
-    """POST the input example; returns a note when there is none.
+    """POST the input example, a JSON value; returns a note when there is none.
 
     Raises:
         SmokeFailed: wrong status or no answer in time. TargetUnreachable.
@@ -43,10 +45,10 @@ def smoke_test(
         log(note)
         return note
     timeout = configuration.from_dict(revision.deployment).scoring_timeout_ms / 1000 + 5
-    log(f"POST {seen.endpoint}{INVOCATIONS_PATH}")
+    log(f"POST {seen.endpoint}{path}")
     try:
         answer = httpx.post(
-            seen.endpoint + INVOCATIONS_PATH,
+            seen.endpoint + path,
             content=json.dumps(example).encode(),
             headers={
                 "content-type": "application/json",

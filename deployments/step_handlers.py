@@ -26,6 +26,8 @@ from deployments import (
     modelcheck,
     pythons,
     runtimes,
+    script_parts,
+    scripted,
     smoke,
 )
 from deployments.choices import OperationKind, StepName
@@ -85,7 +87,7 @@ class Work:
     def image_builder(self) -> images.Builder:
         return images.Builder(
             driver=cast(DockerDriver, driver_for(self.service.target)),
-            base_image=settings.SLIPWAY.base_image,
+            base_image=script_parts.base_image(self.revision) or settings.SLIPWAY.base_image,
             log=self.log,
             cancelled=self.cancelled,
             environment=build_arguments(),
@@ -118,27 +120,38 @@ def copy_model(work: Work) -> str:
     revision = work.revision
     if revision.model_sha256 and work.model_dir.is_dir():
         work.log("The model's files are in place.")
-        return ""
-    work.log(f"Copying {revision.model_uri}")
+    else:
+        sha256 = copied(work, revision.model_name, revision.model_version)
+        work.keep(model_sha256=sha256)
+    if revision.inference:
+        scripted.copy(work, copied)
+    return ""
+
+
+def copied(work: Work, name: str, version: str) -> str:
+    """Copy a version's files; returns the sha256 that names their folder."""
+    work.log(f"Copying models:/{name}/{version}")
     try:
         sha256 = files.version_materialize(
-            name=revision.model_name,
-            version=revision.model_version,
+            name=name,
+            version=version,
             destination_root=settings.DATA.models,
+            needs_mlmodel=not work.revision.inference,
         )
     except Unavailable as error:
         if error.code in files.LASTING:  # to try again at once would not help
             raise StepFailed(error.message) from error
         raise
-    work.keep(model_sha256=sha256)
     work.log(f"sha256 {sha256}")
-    return ""
+    return sha256
 
 
 def prepare_environment(work: Work) -> str:
     """Resolve the requirements and, on a target without images, build the environment."""
     facts = copied_facts(work.model_dir)
-    if not facts.requirements:
+    if work.revision.inference:
+        facts = scripted.facts(work, facts)
+    elif not facts.requirements:
         raise StepFailed(_("The model lists no requirements; log it again with pip_requirements."))
     try:
         if driver_for(work.service.target).builds_image:
@@ -173,14 +186,15 @@ def _prepare_here(work: Work, facts: Facts) -> None:
 
 def _prepare_for_image(work: Work, facts: Facts) -> None:
     wanted = facts.python_version or pythons.own_minor()
+    builder = work.image_builder()
     try:
-        found = images.base_image_ready(work.image_builder())
+        found = images.base_image_ready(builder)
     except images.BuildCancelled as error:
         raise Cancelled from error
     if found != wanted:
         raise StepFailed(
             _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
-            % {"wanted": wanted, "image": settings.SLIPWAY.base_image, "found": found}
+            % {"wanted": wanted, "image": builder.base_image, "found": found}
         )
     loading.choose(work, facts)
     _lock_for_image(work, loading.requirements(work, facts), found, anew=False)
@@ -268,7 +282,10 @@ def _image(work: Work, builder: images.Builder) -> None:
     lock = cast(Path, _lock_file(revision.environment_hash)).read_text(encoding="utf-8")
     try:
         environment = images.environment_image(
-            builder, lock_text=lock, environment_hash=revision.environment_hash
+            builder,
+            lock_text=lock,
+            environment_hash=revision.environment_hash,
+            steps=script_parts.docker_steps(revision),
         )
         image = images.service_image(
             builder,
@@ -276,6 +293,7 @@ def _image(work: Work, builder: images.Builder) -> None:
             runtime_root=runtimes.SOURCE.parent,
             model_dir=work.model_dir,
             model_sha256=revision.model_sha256,
+            more=script_parts.image_parts(revision),
         )
     except images.BuildCancelled as error:
         raise Cancelled from error
@@ -286,6 +304,8 @@ def smoke_test(work: Work) -> str:
     """Score the model's own input example through the new revision's endpoint."""
     example = copied_facts(work.model_dir).input_example
     try:
+        if work.revision.inference:
+            return scripted.smoke_test(work, example)
         return smoke.smoke_test(work.service, work.revision, example, work.log)
     except smoke.SmokeFailed as error:
         raise StepFailed(str(error)) from error

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from deployments.instances import parse_instance_name, replica_folder
 from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.teardown import operation_finish
+from registry import source_folders as sources
 from registry.environment_selectors import lock_is_kept
 
 logger = logging.getLogger(__name__)
@@ -109,25 +111,30 @@ def _remove_old_images(driver: Driver) -> None:
 
 
 def _remove_unused_folders() -> None:
-    """Models and environments that no revision is made of, a day after they were made.
+    """Models, environments and sources that no revision is made of, a day after they were made.
 
     What an environment of the registry came to stays until its versions are archived.
 
     Only while nothing is under way: an operation uses what it has not yet written down.
     """
-    _remove_unused(settings.DATA.models, "model_sha256")
+    prepared = Revision.objects.exclude(prepared={}).values_list("prepared", flat=True)
+    more = {item["sha256"] for found in prepared for item in found.get("models", [])}
+    _remove_unused(settings.DATA.models, "model_sha256", more)
     _remove_unused(settings.DATA.environments, "environment_hash")
+    _remove_unused(settings.DATA.sources, "inference__source")
+    sources.sources_sweep()
 
 
-def _remove_unused(root: Path, field: str) -> None:
+def _remove_unused(root: Path, field: str, kept: Collection[str] = ()) -> None:
     before = time.time() - FOLDER_SECONDS
     for path in root.glob("*"):
         if not re.fullmatch(r"[0-9a-f]{64}", path.name) or path.stat().st_mtime > before:
             continue
         if Operation.objects.filter(status=OperationStatus.RUNNING).exists():
             return
+        used = path.name in kept or Revision.objects.filter(**{field: path.name}).exists()
         is_kept = field == "environment_hash" and lock_is_kept(path.name)  # built ahead
-        if not is_kept and not Revision.objects.filter(**{field: path.name}).exists():
+        if not used and not is_kept:
             logger.info("removing %s, which no revision names", path)
             gone = settings.DATA.tmp / f"unused-{path.name}"
             path.rename(gone)  # at once: nobody takes half of it for the whole

@@ -13,6 +13,7 @@ from deployments import images, oplog, routes
 from deployments.choices import OperationKind, OperationStatus, StepName, StepState
 from deployments.drivers.base import Driver, DriverError
 from deployments.drivers.docker import DockerDriver
+from deployments.inference import models_of
 from deployments.models import Operation, Revision, Service
 from deployments.operations import current_step, operation_end, step_end
 from deployments.progress import advance, begin
@@ -58,12 +59,8 @@ def _forget(service: Service, operation: Operation | None) -> None:
     """Inside a transaction: the rows of a service go, its operation has ended."""
     name = service.name
     for revision in service.revisions.all():
-        uses.use_remove(
-            store=revision.model_store,
-            name=revision.model_name,
-            version=revision.model_version,
-            service=name,
-        )
+        for model, version in models_of(revision):
+            uses.use_remove(store=revision.model_store, name=model, version=version, service=name)
     if operation is not None:
         operation_finish(operation)
     Service.objects.filter(pk=service.pk).delete()

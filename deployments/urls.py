@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_OF_MODEL}findings/", trials.version_findings, name="version-findings"),
     path(f"{_OF_MODEL}profile/", trials.version_profile, name="version-profile"),
     path(f"{_OF_MODEL}profile/make/", trials.version_profile_make, name="version-profile-make"),
+    path("deploy/import/", deploy.deploy_import, name="deploy-import"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),
     path("services/", services.services_list, name="services"),

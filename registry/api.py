@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import selectors, services
+from registry import api_sources, selectors, services
 from registry.uses import uses_of_model
 from registry.values import ModelRow, VersionInfo, own_tags
 from workspaces.serializers import (
@@ -248,4 +248,8 @@ urlpatterns = [
     path("models", ModelsView.as_view(), name="models"),
     path("models/<str:name>", ModelView.as_view(), name="model"),
     path("models/<str:name>/versions/<str:version>", VersionView.as_view(), name="version"),
+    path("sources", api_sources.SourcesView.as_view(), name="sources"),
+    path("sources/<str:sha256>", api_sources.SourceView.as_view(), name="source"),
+    path("scripts/check", api_sources.ScriptCheckView.as_view(), name="scripts-check"),
+    path("scripts/templates", api_sources.ScriptTemplatesView.as_view(), name="scripts-templates"),
 ]

@@ -30,7 +30,9 @@ LASTING = frozenset({DISK_FULL, ELSEWHERE})  # codes of Unavailable that waiting
 Manifest = list[dict[str, str | int]]
 
 
-def version_materialize(*, name: str, version: str, destination_root: Path) -> str:
+def version_materialize(
+    *, name: str, version: str, destination_root: Path, needs_mlmodel: bool = True
+) -> str:
     """Copy a version's files to `destination_root/<sha256>/`; nothing to do when they are there.
 
     Safe when several processes do it at once and after a kill at any moment: the files are copied
@@ -38,6 +40,7 @@ def version_materialize(*, name: str, version: str, destination_root: Path) -> s
 
     Args:
         destination_root: made when absent.
+        needs_mlmodel: False when an entry script loads the files, whatever they are.
     Returns: sha256 of the manifest (path, size and sha256 of every file).
     Raises:
         NotFound: there is no such version, or its files are gone.
@@ -52,7 +55,7 @@ def version_materialize(*, name: str, version: str, destination_root: Path) -> s
     destination_root.mkdir(parents=True, exist_ok=True)
     folder = ModelFolder(tracking_models.version_location(name, version))
     files = sorted(folder.files(), key=lambda item: item.path)
-    _check_files(files)
+    _check_files(files, needs_mlmodel=needs_mlmodel)
     _check_space(destination_root, sum(item.size or 0 for item in files))
     with _staging(destination_root) as staging:
         manifest = [_copy(folder, item, staging) for item in files]
@@ -146,10 +149,10 @@ def _publish(staging: Path, final: Path) -> None:
             raise
 
 
-def _check_files(files: list[ModelFile]) -> None:
+def _check_files(files: list[ModelFile], *, needs_mlmodel: bool) -> None:
     if not files:
         raise NotFound(_("The version has no files: they were deleted, or never logged."))
-    if not any(item.path == "MLmodel" for item in files):
+    if needs_mlmodel and not any(item.path == "MLmodel" for item in files):
         raise Invalid(_("The folder has no MLmodel file, so it is not an MLflow model."))
 
 

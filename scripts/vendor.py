@@ -30,6 +30,11 @@ FILES = {  # below node_modules/ -> below static/vendor/
     "@popperjs/core/LICENSE.md": "tabler/LICENSE.popper",
     "plotly.js-cartesian-dist-min/plotly-cartesian.min.js": "plotly/plotly-cartesian.min.js",
     "plotly.js-cartesian-dist-min/LICENSE": "plotly/LICENSE",
+    "ace-builds/src-min-noconflict/ace.js": "ace/ace.js",
+    "ace-builds/src-min-noconflict/mode-python.js": "ace/mode-python.js",
+    "ace-builds/src-min-noconflict/theme-tomorrow_night.js": "ace/theme-tomorrow_night.js",
+    "ace-builds/src-min-noconflict/ext-searchbox.js": "ace/ext-searchbox.js",
+    "ace-builds/LICENSE": "ace/LICENSE",
 }
 DEV_FILES = {"axe-core/axe.min.js": "axe.min.js", "axe-core/LICENSE": "LICENSE"}
 SOURCE_MAP = re.compile(r"(/\*[#@] sourceMappingURL=.*?\*/|//[#@] sourceMappingURL=\S+)\s*$")

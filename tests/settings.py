@@ -46,7 +46,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATA, DATABASES, SLIPWAY_DRIVERS, STORAGES  # noqa: E402
 
-for _folder in (DATA.root, DATA.run, DATA.artifacts, DATA.models, DATA.tmp):
+for _folder in (DATA.root, DATA.run, DATA.artifacts, DATA.models, DATA.sources, DATA.tmp):
     _folder.mkdir(parents=True, exist_ok=True)
 DATA.root.chmod(0o711)
 

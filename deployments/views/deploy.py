@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import configuration, findings, selectors, services, targets
 from deployments import wizard_table as table
-from deployments.checks import configured
+from deployments.checks import configured, inference_check
 from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
 from deployments.forms import (
     DeployInput,
@@ -27,9 +27,12 @@ from deployments.forms import (
     free_name,
     service_name,
     tags_parse,
+    with_deployment,
 )
 from deployments.models import Service, Target
 from deployments.preflight import Check, preflight
+from deployments.script_form import SCRIPT, ScriptInput, script_context, with_import
+from deployments.v1_configuration import configurations_import, json_read, pasted
 from deployments.views.common import go
 from deployments.wizard import Answers, Recommendation, recommend
 from registry import selectors as registry
@@ -50,6 +53,7 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
         "cards": cards,
         "table": table,
         "runs_as_root": os.geteuid() == 0,
+        **script_context(values.script),
         **more,
     }
 
@@ -99,6 +103,8 @@ def deploy(request: HttpRequest) -> HttpResponseBase:
         wanted = known[0].version if known else ""
     version = registry.version_get(model, wanted)
     values = _prefilled(model, str(version.version))
+    if "python_function" not in version.flavors:  # no code cannot serve it
+        values = replace(values, script=ScriptInput(code=SCRIPT))
     return render(request, "deployments/deploy.html", _context(values, version))
 
 
@@ -116,9 +122,11 @@ def _deploy(request: HttpRequest) -> HttpResponseBase:
             name=values.name,
             model=values.model_uri,
             target=values.target,
+            inference=values.script.inference(request.user),
             deployment=values.deployment(),
             description=values.description,
             tags=tags,
+            v1=pasted(request.POST.dict()),
             user=request.user,  # type: ignore[arg-type]
         )
     except Problem as problem:
@@ -162,16 +170,27 @@ def _configure(values: DeployInput) -> None:
         configured(place, values.deployment(), None)
 
 
+def _script_check(values: DeployInput) -> None:
+    """Judge the form's entry script as the service function will. Raises: Problem."""
+    inference_check(values.script.inference(), values.model_uri)
+
+
+_JUDGES = {"configuration": _configure, "inference": _script_check}
+
+
 def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:
     """What pre-flight found, at the controls where a person can mend it."""
     fields: dict[str, list[str]] = {}
-    try:
-        _configure(values)
-    except Problem as problem:
-        fields.update(problem.fields)
-    controls = {"name": "name", "target": "target", "model": "version"}
+    told = set()
+    for name, judge in _JUDGES.items():
+        try:
+            judge(values)
+        except Problem as problem:
+            fields.update(problem.fields)
+            told.add(name if problem.fields else "")
+    controls = {"name": "name", "target": "target", "model": "version", "inference": "script"}
     for check in checks:
-        if check.result == "failed" and not (check.name == "configuration" and fields):
+        if check.result == "failed" and check.name not in told:
             control = controls.get(check.name, "preflight")
             fields.setdefault(control, []).append(check.sentence)
     return Invalid(_("Nothing was deployed."), fields=fields)
@@ -179,39 +198,54 @@ def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:
 
 def _refused(request: HttpRequest, values: DeployInput, problem: Problem) -> HttpResponse:
     values = values.with_problem(problem.fields)
+    return _again(request, values, UNPROCESSABLE, problem=problem)
+
+
+def _again(request: HttpRequest, values: DeployInput, status: int, **more: Any) -> HttpResponse:
+    """The page with what was typed and what there is to say about it."""
     version = None
     try:
         version = registry.version_get(values.model, values.version)
     except Problem:
         pass  # the message says so already
-    context = _context(values, version, problem=problem)
+    context = _context(values, version, **more)
     template = "deployments/deploy.html"
     if getattr(request, "htmx", False):
         template += "#form"
-    return render(request, template, context, status=UNPROCESSABLE)
+    return render(request, template, context, status=status)
 
 
 def _checks(values: DeployInput) -> list[Check]:
+    wish: Any = {}
+    try:
+        wish = values.script.inference()
+    except Problem:
+        wish = {"entryScript": values.script.script_name}  # fails; _readable says why
     return preflight(
         name=values.name,
         model=values.model_uri,
         target=values.target,
+        inference=wish,
         deployment=values.deployment(),
     )
 
 
 def _readable(values: DeployInput, checks: list[Check]) -> list[Check]:
-    """The checks with the form's words for what the configuration calls by v1's names."""
-    try:
-        _configure(values)
-    except Invalid as problem:
-        errors = values.with_problem(problem.fields).labelled_errors()
-        text = " ".join(f"{name} {item}" for name, texts in errors.items() for item in texts)
-        return [
-            replace(check, sentence=text) if check.name == "configuration" else check
-            for check in checks
-        ]
-    return checks
+    """The checks with the form's words for what the configurations call by v1's names."""
+    said: dict[str, str] = {}
+    for name, judge in _JUDGES.items():
+        try:
+            judge(values)
+        except Problem as problem:
+            errors = values.with_problem(problem.fields).labelled_errors()
+            lines = [f"{label} {item}" for label, texts in errors.items() for item in texts]
+            said[name] = " ".join(lines) or problem.message
+    return [
+        replace(check, sentence=said.get(check.name, check.sentence))
+        if check.result == "failed"
+        else check
+        for check in checks
+    ]
 
 
 def _failed(checks: list[Check]) -> bool:
@@ -230,6 +264,29 @@ def deploy_preflight(request: HttpRequest) -> HttpResponse:
         "failed": _failed(checks),
     }
     return render(request, "deployments/_preflight.html", context)
+
+
+@require_POST
+def deploy_import(request: HttpRequest) -> HttpResponse:
+    """Fill the form with v1's two files; what has no meaning here is told."""
+    values = _posted(request)
+    read: dict[str, Any] = {}
+    try:
+        for name in ("inferenceconfig", "deploymentconfig"):
+            if text := request.POST.get(name, "").strip():
+                read[name] = json_read(name, text)
+        found = configurations_import(
+            inference=read.get("inferenceconfig"),
+            deployment=read.get("deploymentconfig"),
+            source=values.script.source,
+        )
+    except Problem as problem:
+        return _again(request, values, UNPROCESSABLE, problem=problem, v1=request.POST)
+    if found["inference"]:
+        values = replace(values, script=with_import(values.script, found["inference"]))
+    if found["deployment"]:
+        values = with_deployment(values, found["deployment"])
+    return _again(request, values, 200, warnings=found["warnings"], imported=True)
 
 
 @require_POST

@@ -21,7 +21,7 @@ from deployments.jsontext import pretty
 from deployments.models import Operation, Revision, Service
 from deployments.snippets import KEY_PLACEHOLDER, snippets
 from deployments.views import common
-from deployments.views.settings import settings_context, settings_save
+from deployments.views.settings import inference_context, settings_context, settings_save
 from registry import selectors as registry
 from registry.values import VersionInfo
 from workspaces.errors import NotFound, Problem
@@ -139,9 +139,24 @@ def _version(context: dict[str, Any]) -> tuple[VersionInfo | None, str]:
         return None, problem.message
 
 
+def _sample(context: dict[str, Any]) -> Any:
+    """The sample input of an entry script; None when there is none."""
+    revision: Revision | None = context["revision"]
+    return revision.inference.get("sampleInput") if revision else None
+
+
 def test_context(service: Service, context: dict[str, Any], as_json: bool) -> dict[str, Any]:
     """The editor of the Test tab, filled with the input example."""
     version, problem = _version(context)
+    if (scripted := _sample(context)) is not None:
+        return {
+            "version": version,
+            "version_problem": problem,
+            "fields": [],
+            "editor": "json",
+            "body": pretty(scripted),
+            "has_example": True,
+        }
     example = version.input_example if version else None
     fields = examples.form_fields(version.signature if version else None, example)
     body = (
@@ -166,10 +181,12 @@ def consume_context(
 ) -> dict[str, Any]:
     """The programs of the Consume tab; `key` is the placeholder unless it was asked for."""
     version, problem = _version(context)
-    body = examples.one_row(version.input_example if version else None)
+    sample = _sample(context)
+    example = version.input_example if version else None
+    body = sample if isinstance(sample, dict) else examples.one_row(example)
     return {
         "version_problem": problem,
-        "has_example": bool(version and version.input_example),
+        "has_example": sample is not None or bool(version and version.input_example),
         "snippets": snippets(
             uri=context["scoring_uri"], body=body, auth_enabled=context["is_closed"], key=key
         ),
@@ -189,7 +206,7 @@ def _logs(request: HttpRequest, service: Service, context: dict[str, Any]) -> di
 
 
 def _settings(request: HttpRequest, service: Service, context: dict[str, Any]) -> dict[str, Any]:
-    return settings_context(service)
+    return settings_context(service) | inference_context(context["revision"])
 
 
 EXTRAS = {

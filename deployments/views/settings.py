@@ -10,11 +10,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from deployments import configuration, services, settings_form
+from deployments import configuration, script_form, services, settings_form
 from deployments.configuration import DeploymentConfiguration
 from deployments.forms import tags_parse, tags_text
-from deployments.models import Service
+from deployments.jsontext import pretty
+from deployments.models import Revision, Service
 from deployments.views.common import go
+from registry import source_folders as sources
 from workspaces.errors import Problem
 
 PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"
@@ -39,10 +41,37 @@ def settings_context(service: Service) -> Context:
     }
 
 
+def inference_context(revision: Revision | None) -> Context:
+    """The entry script of the revision that is shown, where it has one."""
+    if revision is None:
+        return {}
+    values = script_form.script_context(script_form.shown(revision.inference))
+    if not revision.inference:
+        return values
+    return values | _shown(revision.inference)
+
+
+def _shown(inference: dict[str, Any]) -> Context:
+    environment = inference.get("environment")
+    try:
+        info = sources.source_files(inference["source"])
+        text = sources.source_read(inference["source"], inference["entryScript"])
+    except Problem as problem:
+        return {"inference": inference, "script_problem": problem.message}
+    return {
+        "inference": inference,
+        "environment_text": pretty(environment) if isinstance(environment, dict) else "",
+        "script_text": text,
+        "script_files": info.files,
+    }
+
+
 def settings_save(request: HttpRequest, service: Service, context: Context) -> HttpResponseBase:
     """Save one of the tab's two forms; what cannot be used comes back with its sentences (422)."""
     if request.POST.get("form") == "configuration":
         return _configuration_save(request, service, context)
+    if request.POST.get("form") == "inference":
+        return _inference_save(request, service, context)
     return _words_save(request, service, context)
 
 
@@ -59,7 +88,7 @@ def _words_save(request: HttpRequest, service: Service, context: Context) -> Htt
             user=request.user,  # type: ignore[arg-type]
         )
     except Problem as problem:
-        context.update(settings_context(service), description=description, tags=tags)
+        context.update(_all(service, context), description=description, tags=tags)
         context.update(errors=problem.fields, problem=problem)
         return render(request, PAGE, context, status=UNPROCESSABLE)
     messages.success(request, _("Saved."))
@@ -83,6 +112,29 @@ def _configuration_save(
     return go(request, reverse("deployments:service", args=[service.name]))
 
 
+def _all(service: Service, context: Context) -> Context:
+    return settings_context(service) | inference_context(context["revision"])
+
+
+def _inference_save(request: HttpRequest, service: Service, context: Context) -> HttpResponseBase:
+    values = script_form.script_input(request.POST.dict())
+    try:
+        services.service_update(
+            service=service,
+            inference=values.inference(request.user),
+            user=request.user,  # type: ignore[arg-type]
+        )
+    except Problem as problem:
+        errors = script_form.by_control(problem.fields)
+        context.update(_all(service, context))
+        context.update(script_form.script_context(values), inference_problem=problem.message)
+        context.update(inference_errors=errors, inference_told=script_form.labelled(errors))
+        template = "deployments/_inference_form.html"
+        template = template if getattr(request, "htmx", False) else PAGE
+        return render(request, template, context, status=UNPROCESSABLE)
+    return go(request, reverse("deployments:service", args=[service.name]))
+
+
 def _refused(
     request: HttpRequest,
     service: Service,
@@ -93,7 +145,7 @@ def _refused(
     marked, others = settings_form.with_problem(groups, problem.fields)
     told = bool(problem.fields) and not others  # every sentence stands at its control
     message = _("Some values cannot be used.") if told else problem.message
-    context.update(settings_context(service), groups=marked)
+    context.update(_all(service, context), groups=marked)
     context.update(configuration_problem=message, configuration_errors=others)
     template = FORM if getattr(request, "htmx", False) else PAGE
     return render(request, template, context, status=UNPROCESSABLE)

@@ -32,7 +32,10 @@ def prepare(env: Env) -> None:
     shared = PASSABLE if os.geteuid() == 0 else PRIVATE
     try:
         _folder(data.root, shared)
-        for path in (data.models, data.environments, data.runtimes, data.services, data.tmp):
+        for path in (
+            *(data.models, data.sources, data.environments, data.runtimes),
+            *(data.services, data.tmp),
+        ):
             _folder(path, shared)
         for path in (data.run, data.logs, data.redis, data.artifacts, data.operations):
             _folder(path, PRIVATE)

@@ -69,7 +69,7 @@ def test_every_violation_is_in_one_message(create: Create) -> None:
             inference={"entryScript": "score.py"},
         )
     fields = caught.value.fields
-    wrong = {"name", "model", "inference", "scoringTimeoutMs", "numReplicas", "cpuu"}
+    wrong = {"name", "model", "inference.source", "scoringTimeoutMs", "numReplicas", "cpuu"}
     assert set(fields) == wrong
     assert all(name in caught.value.message for name in wrong)
     assert rows() == before

@@ -46,7 +46,7 @@ def test_all_is_well() -> None:
         ({"model": "models:/diabetes/9"}, "model", "failed", ""),
         ({"deployment": {"port": 99}}, "configuration", "failed", "port"),
         ({"deployment": []}, "configuration", "failed", "JSON object"),
-        ({"inference": {"entryScript": "score.py"}}, "inference", "failed", "later version"),
+        ({"inference": {"entryScript": "score.py"}}, "inference", "failed", "inference.source"),
         (
             {"deployment": {"containerResourceRequirements": {"memoryInGB": 100}}},
             *("capacity", "failed", "102400 MB of memory were asked for; the target has 8192 MB."),

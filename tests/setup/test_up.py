@@ -94,7 +94,14 @@ def test_what_services_must_not_read_is_private(running: Studio) -> None:
     for path in [*secret, data.artifacts, data.operations]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     if os.geteuid() == 0:
-        for path in (data.root, data.models, data.environments, data.runtimes, data.services):
+        for path in (
+            data.root,
+            data.models,
+            data.sources,
+            data.environments,
+            data.runtimes,
+            data.services,
+        ):
             assert stat.S_IMODE(path.stat().st_mode) == 0o711, path
 
 
