@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deployments import images, pythons, runtimes, trial
+from deployments import images, pythons, runtimes, scripted, trial
 from deployments.background import found_keep
 from deployments.check_values import Check, check_from
 from deployments.choices import StepName
@@ -113,22 +113,25 @@ def _add(draft: Draft, *new: Check) -> list[Check]:
 
 def _python_check(draft: Draft) -> None:
     """Raises: StepFailed: the model's Python is not on the target, with those that are."""
-    wanted = _facts(draft).python_version or pythons.own_minor()
+    wanted, image = _facts(draft).python_version or pythons.own_minor(), ""
     if draft.driver.builds_image:
-        here = [images.base_image_ready(draft.image_builder())]
+        builder = draft.image_builder()
+        image = builder.base_image
+        here = [images.base_image_ready(builder)]
         text = _("The model needs Python %(wanted)s, the base image %(image)s has %(found)s.")
     else:
         here = sorted(pythons.available(settings.SLIPWAY.service_user))
         text = _("The model needs Python %(wanted)s; this machine has %(found)s.")
     if wanted not in here:
         names = ", ".join(here) or _("none")
-        image = settings.SLIPWAY.base_image
         raise StepFailed(text % {"wanted": wanted, "found": names, "image": image})
     _add(draft, Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted}))
 
 
 def _facts(draft: Draft) -> Facts:
-    return copied_facts(draft.model_dir)
+    """What the model's files say, or with an entry script what its environment says."""
+    found = copied_facts(draft.model_dir)
+    return scripted.facts(draft, found) if draft.revision.inference else found
 
 
 def _run(draft: Draft) -> Ran:

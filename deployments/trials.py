@@ -84,7 +84,7 @@ def draft_read(
 
     place = part(lambda: _usable(target))
     version = part(lambda: version_get(model))
-    script = part(lambda: _inference(inference))
+    script = part(lambda: inference_check(inference, model))
     wish = None if place is None else part(lambda: _resources(place, model, deployment))
     collect(problems)
     assert place is not None
@@ -92,12 +92,6 @@ def draft_read(
     assert wish is not None
     asked = asked_of(place, version.name, version.version, wish, script)
     return place, asked | _sample(sample, script or {})
-
-
-def _inference(given: Any) -> dict[str, Any]:
-    """The inference configuration as a revision keeps it. Raises: Invalid."""
-    inference_check(given)
-    return dict(given or {})
 
 
 def _sample(sample: Mapping[str, Any], inference: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from deployments import findings, trials
 from deployments.check_values import ORDER
-from deployments.checks import base_configuration, configured
+from deployments.checks import base_configuration, configured, inference_check
 from deployments.choices import OperationKind, OperationStatus
 from deployments.choosing import all_targets
-from deployments.configuration import DeploymentConfiguration
 from deployments.draft_values import subject_of
 from deployments.forms import DeployInput, number
 from deployments.models import Finding, Operation, Target
@@ -45,6 +44,7 @@ def deploy_try(request: HttpRequest) -> HttpResponse:
             model=values.model_uri,
             target=values.target,
             deployment=values.deployment(),
+            inference=values.script.inference(request.user),
             sample=_samples(request.POST),
             user=request.user,  # type: ignore[arg-type]
         )
@@ -84,16 +84,17 @@ def _trial_context(values: DeployInput) -> dict[str, Any]:
         context |= {
             "finding": found[0],
             "checks": _sorted(found[0]),
-            "changes": findings.changes_since(found[0], findings.situation(wish)) if wish else [],
+            "changes": findings.changes_since(found[0], wish) if wish else [],
         }
     return context
 
 
-def _wish(place: Target, values: DeployInput) -> DeploymentConfiguration | None:
+def _wish(place: Target, values: DeployInput) -> findings.Situation | None:
     """What the form asks for; None while it cannot be used."""
     try:
         base = base_configuration(place, values.model_uri)
-        return configured(place, values.deployment(), base)
+        script = inference_check(values.script.inference(), values.model_uri)
+        return findings.situation(configured(place, values.deployment(), base), script)
     except Problem:
         return None
 
