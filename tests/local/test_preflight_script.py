@@ -10,7 +10,7 @@ import pytest
 from deployments.choices import OperationStatus
 from deployments.drivers.local import LocalDriver
 from deployments.trials import preflight_ask
-from registry.sources import SourceFile, source_create
+from registry.source_folders import SourceFile, source_create
 from tests.local_engine import USER
 from tests.trying import Place, Trying, checks_of, failed_of, place_made, trying_made
 from workspaces.errors import Invalid
