@@ -85,9 +85,9 @@ def service_answer(request: Request, service: Service, operation: Operation | No
 def accepted(request: Request, name: str, operation: Operation | None) -> Response:
     """202 with the service as it is now and the operation; 200 when nothing needs to be done."""
     fresh = selectors.operation_get(operation.pk) if operation else None
-    service = selectors.service_get(name)
+    service = selectors.service_get(name) if name else None  # None: it belongs to no service
     body = {
-        "service": service_answer(request, service, fresh),
+        "service": service_answer(request, service, fresh) if service else None,
         "operation": shapes.operation_body(fresh) if fresh else None,
     }
     return Response(body, status=status.HTTP_202_ACCEPTED if fresh else status.HTTP_200_OK)

@@ -1,4 +1,4 @@
-"""REST API of operations, targets, Help me choose and pre-flight."""
+"""REST API of operations, targets and Help me choose."""
 
 from __future__ import annotations
 
@@ -17,21 +17,18 @@ from deployments import operation_requests, paging, selectors, targets
 from deployments.api_common import (
     OFFSET,
     OPERATIONS,
-    SERVICES,
     TARGETS,
     accepted,
     body_read,
-    objects_only,
     offset_read,
     text_read,
 )
 from deployments.checks import parse_model_uri
 from deployments.choices import OperationKind, OperationStatus
 from deployments.choosing import all_targets, target_facts
+from deployments.findings import Measured, measured_of
 from deployments.forms import answers_read
-from deployments.preflight import preflight
 from deployments.wizard import recommend
-from registry import selectors as registry
 from workspaces.paging import rows_by_name
 from workspaces.serializers import PAGING, page_answer, query_read, refusals
 
@@ -189,33 +186,14 @@ class RecommendView(APIView):
     def post(self, request: Request) -> Response:
         """Rank all targets for a need, with reasons and a filled-in deployment configuration."""
         given = body_read(shapes.AnswersSerializer, request)
-        memory_mb = _measured(given.pop("model", None))
-        answers = answers_read({key: str(value) for key, value in given.items()}, memory_mb)
+        known = _measured(given.pop("model", None))
+        asked = {key: str(value) for key, value in given.items()}
+        answers = answers_read(asked, known.memory_mb, known.milliseconds)
         ranked = recommend(answers, map(target_facts, all_targets()))
         return Response({"items": [shapes.recommendation_body(item) for item in ranked]})
 
 
-def _measured(uri: str | None) -> float | None:
+def _measured(uri: str | None) -> Measured:
     if not uri:
-        return None
-    name, version = parse_model_uri(uri)
-    return registry.measured_memory_mb(name, version)
-
-
-class PreflightView(APIView):
-    """What would stop a deployment."""
-
-    @extend_schema(
-        operation_id="preflight",
-        tags=SERVICES,
-        request=shapes.PreflightSerializer,
-        responses={200: shapes.PreflightListSerializer, **refusals(400)},
-    )
-    def post(self, request: Request) -> Response:
-        """Check a deployment without making it."""
-        given = body_read(shapes.PreflightSerializer, request)
-        objects_only(given, "deployment", "inference")
-        checks = preflight(**{"name": "", **given})
-        if "name" not in given:
-            checks = [check for check in checks if check.name != "name"]
-        return Response({"items": [shapes.check_body(check) for check in checks]})
+        return Measured(None, None)
+    return measured_of(*parse_model_uri(uri))

@@ -131,7 +131,7 @@ class OperationPageSerializer(PageSerializer):
 class AcceptedSerializer(Body):
     """Long work was accepted: the service as it is, and the operation that does the work."""
 
-    service = ServiceSerializer()
+    service = ServiceSerializer(allow_null=True, help_text="Null: the work belongs to no service")
     operation = OperationSerializer(allow_null=True)
 
 
@@ -270,12 +270,24 @@ class PreflightSerializer(Body):
     target = TextField(help_text="Name of a compute target")
     inference = InferenceField(required=False, allow_null=True)
     deployment = DeploymentField(required=False, allow_null=True)
+    deep = serializers.BooleanField(
+        required=False, help_text="Also try the model on the target, in the background"
+    )
+    sample_input = serializers.JSONField(
+        required=False,
+        allow_null=True,
+        help_text="A request's JSON to score; left out: the model's input example",
+    )
+    sample_output = serializers.JSONField(
+        required=False, allow_null=True, help_text="What it must answer"
+    )
 
 
 class PreflightCheckSerializer(Body):
     name = serializers.CharField()
     result = serializers.ChoiceField(choices=["passed", "warning", "failed"])
     sentence = serializers.CharField()
+    next_step = serializers.CharField(allow_blank=True, help_text="What to do about it")
 
 
 class PreflightListSerializer(Body):
@@ -382,4 +394,4 @@ def recommendation_body(item: Recommendation) -> dict[str, Any]:
 
 
 def check_body(check: Check) -> dict[str, Any]:
-    return {"name": check.name, "result": check.result, "sentence": check.sentence}
+    return dict(check.as_dict())

@@ -5,9 +5,11 @@ from django.urls import URLPattern, path
 from deployments import api
 from deployments import api_configurations as v1
 from deployments import api_environments as environments
+from deployments import api_findings as found
 from deployments import api_operations as more
 
 _SERVICE = "services/<str:name>"
+_OF_MODEL = "models/<str:name>/versions/<str:version>"
 _OPERATION = "operations/<uuid:operation_id>"
 _ENVIRONMENT = "environments/<str:name>"
 _VERSION = f"{_ENVIRONMENT}/versions/<str:version>"
@@ -41,6 +43,13 @@ urlpatterns: list[URLPattern] = [
     path("targets/recommend", more.RecommendView.as_view(), name="targets-recommend"),
     path("targets/<str:name>", more.TargetView.as_view(), name="target"),
     path("targets/<str:name>/check", more.TargetCheckView.as_view(), name="target-check"),
+    path("preflight", found.PreflightView.as_view(), name="preflight"),
+    path(
+        f"{_OF_MODEL}/preflight",
+        found.VersionPreflightView.as_view(),
+        name="version-preflight",
+    ),
+    path(f"{_OF_MODEL}/profile", found.VersionProfileView.as_view(), name="version-profile"),
     path("environments", environments.EnvironmentsView.as_view(), name="environments"),
     path(
         "environments/builds",
@@ -69,5 +78,4 @@ urlpatterns: list[URLPattern] = [
         environments.EnvironmentRestoreView.as_view(),
         name="environment-version-restore",
     ),
-    path("preflight", more.PreflightView.as_view(), name="preflight"),
 ]

@@ -228,11 +228,13 @@ def measured(store: str, model: str, version: str) -> VersionRecord | None:
     return VersionRecord.objects.filter(store=store, name=model, version=version).first()
 
 
-def answers_read(posted: Mapping[str, str], memory_mb: float | None) -> Answers:
+def answers_read(
+    posted: Mapping[str, str], memory_mb: float | None, milliseconds: float | None = None
+) -> Answers:
     """The questions of Help me choose from a posted form.
 
     Args:
-        memory_mb: measured; used where nothing was typed.
+        memory_mb, milliseconds: measured; used where nothing was typed.
     Raises:
         Invalid: by question; no answer that exists is missing from its choices.
     """
@@ -255,7 +257,8 @@ def answers_read(posted: Mapping[str, str], memory_mb: float | None) -> Answers:
             errors[name] = [_("must be one of %(words)s.") % {"words": words}]
         read[name] = value
     rate = _positive(posted, "requests_per_second", 1.0, 1_000_000, errors)
-    millis = _positive(posted, "milliseconds", table.DEFAULT_SECONDS * 1000, 3_600_000, errors)
+    usual = milliseconds or table.DEFAULT_SECONDS * 1000
+    millis = _positive(posted, "milliseconds", usual, 3_600_000, errors)
     gigabytes = _positive(posted, "memory", None, 4096, errors)
     if errors:
         raise Invalid(_("Some answers cannot be used."), fields=errors)

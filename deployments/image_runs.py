@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.drivers import docker_files
 from deployments.drivers.base import InvalidSpec
-from deployments.drivers.docker import DockerDriver
+from deployments.drivers.docker import LOG_OPTIONS, DockerDriver
 from deployments.drivers.docker_client import translated
 from deployments.drivers.docker_layout import IMAGE_LABEL, NODE_LABEL, STARTED_LABEL, USER_ID
 from deployments.processes import Cancelled
@@ -127,6 +128,15 @@ TICK = 0.1  # seconds between looks at a container that runs
 PIDS_LIMIT = 1024
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a program wrote, and whether the kernel ended it or a part of it for its memory."""
+
+    text: str
+    exit_code: int
+    out_of_memory: bool
+
+
 def run_once(
     driver: DockerDriver,
     image: str,
@@ -135,27 +145,47 @@ def run_once(
     limits: Limits,
     cancelled: Callable[[], bool],
 ) -> str:
-    """Run a program in a new container of an image and return what it wrote.
+    """Run a program in a new container of an image and return what it wrote; see `run_to_end`."""
+    return run_to_end(driver, image, command, limits=limits, cancelled=cancelled).text
+
+
+def run_to_end(
+    driver: DockerDriver,
+    image: str,
+    command: Sequence[str],
+    *,
+    limits: Limits,
+    cancelled: Callable[[], bool],
+    files: Mapping[str, Any] | None = None,
+) -> Ended:
+    """Run a program in a new container of an image.
 
     No network, no capabilities, no root; the container is gone when this returns.
 
+    Args:
+        files: JSON documents by name, put into the replica's folder before it starts.
     Raises:
         TimeoutError: it ran longer than it may. Cancelled. TargetUnreachable.
     """
     with translated(driver.base_url):
         container = _create_once(driver, image, command, limits)
         try:
+            if files:
+                docker_files.put_documents(driver.client, container, files)
             driver.client.start(container)
-            in_time = _await_end(driver, container, limits.seconds, cancelled)
-            written = bytes(driver.client.logs(container)) if in_time else b""
+            state = _await_end(driver, container, limits.seconds, cancelled)
+            written = bytes(driver.client.logs(container)) if state else b""
         finally:
             driver.client.remove_container(container, force=True, v=True)
-    if not in_time:  # said out here: inside, a TimeoutError would be the engine's
+    if state is None:  # said out here: inside, a TimeoutError would be the engine's
         raise TimeoutError(f"it took longer than {limits.seconds:g} s")
-    return written.decode("utf-8", "replace")
+    text = written.decode("utf-8", "replace")
+    return Ended(text, int(state.get("ExitCode") or 0), bool(state.get("OOMKilled")))
 
 
 def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limits: Limits) -> str:
+    from docker.types import LogConfig
+
     client = driver.client
     memory = limits.memory_mb * 2**20
     made = client.create_container(
@@ -173,6 +203,7 @@ def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limit
             pids_limit=PIDS_LIMIT,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
+            log_config=LogConfig(type=LogConfig.types.JSON, config=LOG_OPTIONS),
             init=True,
         ),
     )
@@ -181,13 +212,15 @@ def _create_once(driver: DockerDriver, image: str, command: Sequence[str], limit
 
 def _await_end(
     driver: DockerDriver, container: str, seconds: float, cancelled: Callable[[], bool]
-) -> bool:
-    """Wait for the end of a container; False when its time was over first."""
+) -> dict[str, Any] | None:
+    """Wait for the end of a container; its last state, None when its time was over first."""
     deadline = time.monotonic() + seconds
-    while driver.client.inspect_container(container)["State"]["Running"]:
+    while True:
+        state: dict[str, Any] = driver.client.inspect_container(container)["State"]
+        if not state["Running"]:
+            return state
         if cancelled():
             raise Cancelled
         if time.monotonic() > deadline:
-            return False
+            return None
         time.sleep(TICK)
-    return True

@@ -49,7 +49,7 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
     """
     wish = configuration.from_dict(revision.deployment)
     port = ports.port_for(revision, wanted=wish.port)
-    config = _replica_config(service, revision, wish, port)
+    config = replica_config(service, revision, wish, port)
     digest = _digest(service, revision, config)
     config["digest"] = digest
     image = revision.image
@@ -70,9 +70,10 @@ def instance_spec(service: Service, revision: Revision) -> InstanceSpec:
     )
 
 
-def _replica_config(
+def replica_config(
     service: Service, revision: Revision, wish: configuration.DeploymentConfiguration, port: int
 ) -> ReplicaConfig:
+    """What a replica of a revision is told; its digest is still missing."""
     config: ReplicaConfig = {
         "service": service.name,
         "revision": revision.number,

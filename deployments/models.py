@@ -18,6 +18,7 @@ from deployments.choices import (
     StepName,
     StepState,
 )
+from registry.models import VersionRecord
 
 SERVICE_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"  # azure-v1.md §1.9, 3-32 characters
 
@@ -236,6 +237,40 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.operation_id}"
+
+
+class Finding(models.Model):
+    """What pre-flight or profile found of a model version on a target, in one environment."""
+
+    record = models.ForeignKey(VersionRecord, on_delete=models.CASCADE, related_name="+")
+    identity = models.CharField(max_length=64, blank=True)  # of the record when it was found
+    kind = models.CharField(max_length=16, choices=OperationKind.choices)
+    target = models.CharField(max_length=64)
+    target_kind = models.CharField(max_length=16)
+    environment_hash = models.CharField(max_length=64, blank=True)  # "": it could not be made
+    python = models.CharField(max_length=8, blank=True)
+    loader = models.CharField(max_length=8, blank=True)
+    runtime = models.CharField(max_length=64, blank=True)  # runtimes.version()
+    asked = models.JSONField(default=dict)  # deployment, inference, wanted; never a sample
+    checks = models.JSONField(default=list)  # check_values.Check as dicts
+    measured = models.JSONField(default=dict)  # of serving.trial, or of profile_result
+    result = models.CharField(max_length=8)  # the worst of the checks
+    operation = models.UUIDField(null=True)  # its log, for as long as it is kept
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["record", "kind", "target", "environment_hash"], name="one_finding"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.record} on {self.target}"
 
 
 class Port(models.Model):

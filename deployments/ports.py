@@ -34,7 +34,7 @@ def port_for(revision: Revision, replica: int = 0, wanted: int | None = None) ->
         raise NoCapacity(text % {"port": wanted, "name": other})
     numbers = settings.SLIPWAY.port_range
     for number in random.sample(numbers, min(ATTEMPTS, len(numbers))):
-        if _is_free(number) and _take(number, revision, replica):
+        if is_free(number) and _take(number, revision, replica):
             return number
     held = Port.objects.filter(revision=revision, replica=replica).first()
     if held is not None:  # another process was first
@@ -70,7 +70,8 @@ def _take(number: int, revision: Revision, replica: int) -> bool:
     return True
 
 
-def _is_free(number: int) -> bool:
+def is_free(number: int) -> bool:
+    """Whether nothing listens on this port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from deployments import pythons
+from deployments.check_values import Check as Check
 from deployments.checks import (
     base_configuration,
     check_name,
@@ -25,15 +25,7 @@ from deployments.models import Service, Target
 from registry.services import VersionInfo
 from workspaces.errors import Problem
 
-Result = Literal["passed", "warning", "failed"]
 MB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    result: Result
-    sentence: str
 
 
 def preflight(
@@ -66,10 +58,11 @@ def preflight(
 
 def _name(name: str) -> Check:
     if texts := check_name(name):
-        return Check("name", "failed", _("The name ") + " ".join(texts))
+        return Check("name", "failed", _("The name ") + " ".join(texts), _("Choose another name."))
     if Service.objects.filter(name=name).exists():
         text = _("A service named %(name)s exists already; choose another name.")
-        return Check("name", "failed", text % {"name": name})
+        step = _("Delete or update that service, or choose another name.")
+        return Check("name", "failed", text % {"name": name}, step)
     return Check("name", "passed", _("The name is free."))
 
 
@@ -79,9 +72,11 @@ def _target(name: str) -> tuple[Target | None, Check]:
     except Problem as problem:
         return None, Check("target", "failed", problem.message)
     if place.checked_at is None:
-        return place, Check("target", "warning", _("The target has not been checked yet."))
+        step = _("Check it on its page.")
+        return place, Check("target", "warning", _("The target has not been checked yet."), step)
     if place.problems:
-        return place, Check("target", "failed", " ".join(place.problems))
+        step = _("Mend that and check the target again, or choose another.")
+        return place, Check("target", "failed", " ".join(place.problems), step)
     return place, Check("target", "passed", _("%(name)s is ready.") % {"name": place.name})
 
 
@@ -106,15 +101,15 @@ def _model_checks(version: VersionInfo) -> Iterator[Check]:
     yield Check("model", "passed", _("The model can be deployed without code."))
     if not version.requirements:
         text = _("The model lists no requirements; log it again with pip_requirements.")
-        yield Check("environment", "failed", text)
+        yield Check("environment", "failed", text, _("Log it with pip_requirements."))
     if version.signature is None:
         text = _("The model has no signature: wrong input is found by the model itself only.")
-        yield Check("signature", "warning", text)
+        yield Check("signature", "warning", text, _("Log it with mlflow.models.infer_signature."))
     else:
         yield Check("signature", "passed", _("Input is checked against the signature."))
     if version.input_example is None:
         text = _("The model has no input example: the smoke test checks health only.")
-        yield Check("example", "warning", text)
+        yield Check("example", "warning", text, _("Log it with input_example=…"))
     else:
         yield Check("example", "passed", _("The input example will be scored as smoke test."))
 
@@ -149,13 +144,14 @@ def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
     values = {"asked": wish.memory_mb, "total": round(total or 0), "free": round(free or 0)}
     if total is not None and wish.memory_mb > total:
         text = _("%(asked)s MB of memory were asked for; the target has %(total)s MB.")
-        return Check("capacity", "failed", text % values)
+        return Check("capacity", "failed", text % values, _("Ask for less, or choose another."))
     if cpus is not None and wish.cpu > cpus:
         text = _("%(cpu)s CPU were asked for; the target has %(cpus)s.")
         return Check("capacity", "failed", text % {"cpu": f"{wish.cpu:g}", "cpus": f"{cpus:g}"})
     if free is not None and wish.memory_mb > free:
         text = _("%(asked)s MB of memory were asked for; only %(free)s MB are free now.")
-        return Check("capacity", "warning", text % values)
+        step = _("It waits until there is room; stop something, or ask for less.")
+        return Check("capacity", "warning", text % values, step)
     return Check("capacity", "passed", _("There is room for it."))
 
 
@@ -168,7 +164,8 @@ def _python(place: Target, minor: str) -> Check:
         return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
     text = _("The model needs Python %(wanted)s; this machine has %(found)s.")
     names = ", ".join(sorted(found)) or _("none")
-    return Check("python", "failed", text % {"wanted": wanted, "found": names})
+    step = _("Install it, or log the model with one of those.")
+    return Check("python", "failed", text % {"wanted": wanted, "found": names}, step)
 
 
 def _disk() -> Check:

@@ -335,6 +335,8 @@ HANDLERS: dict[StepName, Callable[[Work], str]] = {
 
 # kind of work that belongs to no service -> module with its own HANDLERS, loaded by workers alone
 BACKGROUND_HANDLERS: dict[OperationKind, str] = {
+    OperationKind.PREFLIGHT: "deployments.preflight_steps",
+    OperationKind.PROFILE: "deployments.profile_steps",
     OperationKind.BUILD: "deployments.environment_steps",
 }
 

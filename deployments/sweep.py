@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from deployments import image_runs, images, runtimes
+from deployments import image_runs, images, profile_replica, runtimes
 from deployments.choices import OperationStatus
 from deployments.drivers.base import Driver, DriverError
 from deployments.drivers.docker import DockerDriver
@@ -41,6 +41,7 @@ def run() -> None:
         try:
             driver = driver_for(target)
             _end_orphans(driver)
+            profile_replica.end_leftovers(driver)
             _remove_old_images(driver)
         except DriverError as error:
             logger.info("no sweep of %s: %s", target.name, error)

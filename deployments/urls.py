@@ -11,13 +11,20 @@ from deployments.views import (
     scoring,
     services,
     targets,
+    trials,
 )
 
 app_name = "deployments"
+_OF_MODEL = "models/<str:name>/versions/<str:version>/"
 _ENVIRONMENT = "environments/<str:name>/versions/<str:version>/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("deploy/", deploy.deploy, name="deploy"),
     path("deploy/preflight/", deploy.deploy_preflight, name="deploy-preflight"),
+    path("deploy/trial/", trials.deploy_trial, name="deploy-trial"),
+    path("deploy/try/", trials.deploy_try, name="deploy-try"),
+    path(f"{_OF_MODEL}findings/", trials.version_findings, name="version-findings"),
+    path(f"{_OF_MODEL}profile/", trials.version_profile, name="version-profile"),
+    path(f"{_OF_MODEL}profile/make/", trials.version_profile_make, name="version-profile-make"),
     path("deploy/import/", deploy.deploy_import, name="deploy-import"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),

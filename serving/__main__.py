@@ -1,4 +1,4 @@
-"""Commands of the data plane: replica, gateway, check (and worker, started by a master).
+"""Commands of the data plane: replica, gateway, check, try (and worker, started by a master).
 
 Without a command, `python -m serving --model DIR --port N` serves one model alone.
 """
@@ -49,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="load a model, score its input example, print JSON")
     check.add_argument("--model", type=Path, required=True, help="MLflow model folder")
     check.add_argument("--loader", choices=("fast", "plain"), help="default: what suits the model")
+
+    trial = commands.add_parser("try", help="load what a replica would, score a sample, print JSON")
+    trial.add_argument("--plan", type=Path, required=True, help="JSON: serving.contract.TrialPlan")
     return top
 
 
@@ -82,6 +85,10 @@ def main(argv: list[str] | None = None) -> int:
         limits = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         tls = (args.tls_cert, args.tls_key) if args.tls_cert else None
         return run_gateway(args.run_dir, args.host, args.port, limits=Limits(**limits), tls=tls)
+    if args.command == "try":
+        from serving.trial import run_trial
+
+        return run_trial(args.plan)
     from serving.check import run_check
 
     return run_check(args.model, args.loader)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving import memory
 from serving.errors import plain_reason
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def check(folder: Path, loader: str | None = None) -> dict[str, Any]:
         result["ok"] = True
     except (Exception, SystemExit) as error:
         result["error"] = plain_reason(error)
-    scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB on Linux
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    result["memory_mb"] = round(peak / 2**20, 1)
+    result["memory_mb"] = round(memory.peak(), 1)
     return result
 
 

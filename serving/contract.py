@@ -6,7 +6,7 @@ routes, headers and the typed shape of each JSON document that crosses the borde
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:  # NotRequired came with Python 3.11, and a model may bring an older Python
     from typing import NotRequired
@@ -99,6 +99,15 @@ class ReplicaConfig(TypedDict):
     tls_cert: NotRequired[str]  # PEM file with the whole chain; used with standalone alone
     tls_key: NotRequired[str]  # PEM file
     models: NotRequired[list[ModelFolder]]  # of an entry script; default: the one of model_dir
+
+
+class TrialPlan(TypedDict):
+    """What `python -m serving try` does: load what a replica would load, and score one request."""
+
+    config: ReplicaConfig  # of the replica that is thought of; address and limits are not used
+    input: NotRequired[Any]  # a request's JSON; a text is the body as it stands. Absent: example
+    content_type: NotRequired[str]  # of a text; default JSON
+    output: NotRequired[Any]  # what it must answer; absent: not compared
 
 
 class KeyHash(TypedDict):

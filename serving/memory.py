@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import resource
+import sys
 from pathlib import Path
 
 import psutil
@@ -60,3 +62,18 @@ def proportional(pids: list[int]) -> float:
             except (psutil.AccessDenied, AttributeError):
                 total += process.memory_info().rss
     return total / MB
+
+
+def peak() -> float:
+    """Return the most that this process ever had resident.
+
+    From the kernel's own mark where there is one: `ru_maxrss` also counts what the parent had when
+    it started this process.
+    """
+    try:
+        status = Path("/proc/self/status").read_text("ascii", errors="replace")
+        marks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(marks[0]) / 1024
+    except (OSError, IndexError, ValueError):
+        scale = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / MB

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,12 @@ def put_replica(
 ) -> None:
     """Write service.json and auth.json into a container that does not run."""
     entries = [_file(CONFIG_FILE, config, 0o644), _file(AUTH_FILE, auth, 0o600)]
+    client.put_archive(container, REPLICA_DIR, _archive(entries))
+
+
+def put_documents(client: APIClient, container: str, documents: Mapping[str, Any]) -> None:
+    """Write JSON documents into the replica's folder of a container that does not run."""
+    entries = [_file(name, document, 0o644) for name, document in documents.items()]
     client.put_archive(container, REPLICA_DIR, _archive(entries))
 
 

@@ -111,4 +111,6 @@ def operation_cancel(request: HttpRequest, operation_id: UUID) -> str:
 def operation_retry(request: HttpRequest, operation_id: UUID) -> str:
     operation = selectors.operation_get(operation_id)
     again = operation_requests.operation_retry(operation=operation, user=request.user)  # type: ignore[arg-type]
+    if again.subject:  # it belongs to no service
+        return reverse("deployments:operation", args=[again.pk])
     return reverse("deployments:service", args=[again.service_name])

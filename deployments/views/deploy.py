@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from deployments import configuration, selectors, services, targets
+from deployments import configuration, findings, selectors, services, targets
 from deployments import wizard_table as table
 from deployments.checks import configured, inference_check
 from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
@@ -48,6 +48,7 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
     return {
         "values": values,
         "version": version,
+        "measured": findings.measured_of(values.model, values.version),
         "versions": _versions(values),
         "cards": cards,
         "table": table,
@@ -297,9 +298,9 @@ def deploy_recommend(request: HttpRequest) -> HttpResponse:
         for name, value in request.POST.items()
         if name.startswith("q-")
     }
-    memory_mb = registry.measured_memory_mb(values.model, values.version)
+    known = findings.measured_of(values.model, values.version)
     try:
-        answers = answers_read(asked, memory_mb)
+        answers = answers_read(asked, known.memory_mb, known.milliseconds)
     except Problem as problem:
         context = {"problem": problem, "questions": QUESTION_LABELS}
         return render(request, "deployments/_recommendations.html", context, status=UNPROCESSABLE)

@@ -19,6 +19,8 @@ from tests.browser.harness import RESULTS, THEMES, assert_accessible, assert_fit
 from tests.tracking.mlflow_store import make_template
 
 MANY = 1000
+COLOURS_ARRIVED = """() => Promise.all(document.getAnimations()
+    .filter(one => one instanceof CSSTransition).map(one => one.finished.catch(() => 0)))"""
 LOADING = "main :is([data-lazy], .htmx-request, .skeleton):visible"
 
 
@@ -90,6 +92,7 @@ def visit(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
         for theme in THEMES:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+            page.evaluate(COLOURS_ARRIVED)
             assert_fits(page)
             assert_accessible(page, None if theme == THEMES[0] else ("color-contrast",))
             page.screenshot(path=RESULTS / f"{name}-{theme}.png")
