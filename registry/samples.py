@@ -148,13 +148,15 @@ def _shape(value: Any) -> list[int] | None:
 
 
 def column_type(cells: Sequence[Any]) -> str | None:
-    """MLflow's type of a column's cells; None where there is none that holds them all."""
+    """MLflow's type of a column's cells; None where there is none that holds them all.
+
+    Whole numbers are doubles as well: a sample's 1 says not that 1.5 is wrong, and whoever sends
+    whole numbers to a column of doubles is understood.
+    """
     known = [cell for cell in cells if cell is not None]
     kinds = {type(cell) for cell in known}
     if kinds == {bool}:
         return "boolean" if len(known) == len(cells) else None
-    if kinds == {int} and len(known) == len(cells):
-        return "long" if all(-(2**63) <= cell < 2**63 for cell in known) else None
     if kinds and kinds <= {int, float}:
         return "double"
     return "string" if kinds == {str} else None
@@ -178,17 +180,15 @@ def inputs_of(sample: Sample) -> list[dict[str, Any]] | None:
 
 
 def tensor_of(value: Any, name: str | None = None) -> dict[str, Any] | None:
-    """A tensor of a signature for an array whose first length may vary; None for no even array."""
+    """A tensor of a signature for an array whose first length may vary; None for no even array.
+
+    Of doubles, for the same reason as columns.
+    """
     shape = _shape(value)
     if not shape:
         return None
-    dtype = "int64" if _whole(value) else "float64"
-    spec = {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, *shape[1:]]}}
+    spec = {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, *shape[1:]]}}
     return {"name": name, **spec} if name is not None else spec
-
-
-def _whole(value: Any) -> bool:
-    return all(map(_whole, value)) if isinstance(value, list) else isinstance(value, int)
 
 
 def outputs_of(value: Any) -> list[dict[str, Any]] | None:

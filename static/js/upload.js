@@ -22,12 +22,14 @@ form.querySelectorAll("input[type=file]").forEach((input) => input.addEventListe
 zone.addEventListener("drop", async (event) => {
   event.preventDefault();
   // the list of entries is gone after the first await, so all are taken at once
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  const found = await Promise.all(entries.map(filesOf));
+  const entries = [...event.dataTransfer.items].filter((item) => item.kind === "file")
+    .map((item) => item.webkitGetAsEntry() || item.getAsFile());
+  const found = await Promise.all(entries.filter(Boolean).map(filesOf));
   add(found.flat());
 });
 
 async function filesOf(entry) {
+  if (entry instanceof File) return [{ path: entry.name, file: entry }];
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
     return [{ path: entry.fullPath.replace(/^\//, ""), file }];
@@ -68,9 +70,9 @@ const suggested = (path) => path.split("/")[0].replace(/\.(zip|tar|tgz|tar\.\w+|
   .replace(/[^a-zA-Z0-9\-._]+/g, "-").replace(/^[-._]+/, "");
 
 function size(bytes) {
-  const units = ["B", "kB", "MB", "GB"];
+  const units = ["B", "KB", "MB", "GB", "TB"];
   let at = 0;
-  while (bytes >= 1000 && at < units.length - 1) { bytes /= 1000; at += 1; }
+  while (bytes >= 1024 && at < units.length - 1) { bytes /= 1024; at += 1; }
   return `${bytes.toLocaleString(document.documentElement.lang || "en", { maximumFractionDigits: 1 })} ${units[at]}`;
 }
 

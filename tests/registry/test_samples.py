@@ -32,7 +32,7 @@ def test_tables_are_tables_however_they_are_written(value: Any) -> None:
     found = sample_read(value)
     assert found == TABLE
     assert inputs_of(TABLE) == [
-        {"name": "a", "type": "long", "required": True},
+        {"name": "a", "type": "double", "required": True},
         {"name": "b", "type": "string", "required": True},
     ]
 
@@ -62,7 +62,7 @@ def test_types_are_told_from_the_cells() -> None:
     sample = sample_read(cells)
     assert sample is not None
     kinds = [item["type"] for item in inputs_of(sample) or []]
-    assert kinds == ["boolean", "long", "double", "double", "string"]
+    assert kinds == ["boolean", "double", "double", "double", "string"]
     assert outputs_of({"predictions": [1.5, 2.5]}) == [
         {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}
     ]
