@@ -79,6 +79,7 @@ def place_fill(place: Place, folder: Path) -> None:
 
     Raises:
         Unavailable: the store does not answer, or its disk is full.
+        Invalid: a server refuses the name of a file.
     """
     target = _local(place.uri)
     if target is not None:
@@ -192,4 +193,6 @@ def _upload(repository: Any, file: Path, path: str) -> None:
             data=stream,
             timeout=UPLOAD_TIMEOUT_S,
         )
+    if answer.status_code == 400:  # its rules for names, against "#%" for example
+        raise Invalid(_("The MLflow server refuses the file name %(path)s.") % {"path": path[:200]})
     augmented_raise_for_status(answer)
