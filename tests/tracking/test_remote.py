@@ -174,7 +174,7 @@ def test_files_that_no_version_uses_are_taken_back_by_http(remote: Store, tmp_pa
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "b#%.bin").write_bytes(b"x")
     place = tracking_places.place_new("gone")
-    with pytest.raises(Invalid, match="file name b#%.bin"):
+    with pytest.raises(Invalid, match=r"file name b#%\.bin"):
         tracking_places.place_fill(place, tmp_path)
     tracking_places.place_remove_unless_used(place.source)
     with pytest.raises(NotFound):
