@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from registry.facts import Facts, facts_read
+from registry.files import CHUNK
 from registry.formats import recognise
 from registry.models import VersionRecord
 from registry.records import record_of, record_write
@@ -24,6 +26,7 @@ from workspaces.tracking_stores import store_id
 from workspaces.tracking_values import Page, Run
 
 MAX_NAME = 255
+HASHED_AT_ONCE = 200_000_000  # bytes of a version's files that are read while somebody waits
 FLAVORS = {  # flavor in MLmodel -> framework, key of its version
     "sklearn": ("ScikitLearn", "sklearn_version"),
     "onnx": ("Onnx", "onnx_version"),
@@ -99,11 +102,29 @@ def _facts_of(stored: StoredVersion, record: VersionRecord) -> dict[str, Any]:
     except Problem as error:
         return {**vars(Facts(problem=error.message)), "files": []}
     if not found["problem"]:
-        known = {} if record.format else _format_of(folder, found)
+        known: dict[str, Any] = {} if record.format else _format_of(folder, found)
+        if not record.manifest:
+            known |= _manifest_of(folder, found)
         record_write(record, facts=found, **known)
         for name, value in known.items():
             setattr(record, name, value)
     return found
+
+
+def _manifest_of(folder: ModelFolder, found: dict[str, Any]) -> dict[str, Any]:
+    """The sha-256 of every file, where that is a matter of a moment; else a deploy finds them."""
+    sizes = [item["size"] for item in found["files"]]
+    if not folder.is_local or None in sizes or sum(sizes) > HASHED_AT_ONCE:
+        return {}
+    manifest = []
+    for item in found["files"]:
+        digest = hashlib.sha256()
+        with folder.open(item["path"]) as stream:
+            while piece := stream.read(CHUNK):
+                digest.update(piece)
+        row = {"path": item["path"], "size": item["size"], "sha256": digest.hexdigest()}
+        manifest.append(row)
+    return {"manifest": manifest}
 
 
 def _format_of(folder: ModelFolder, found: dict[str, Any]) -> dict[str, str]:

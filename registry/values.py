@@ -21,7 +21,7 @@ def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file of a version. `sha256` is "" until the studio has copied the file once."""
+    """A file of a version. `sha256` is "" for large files until the studio has copied them."""
 
     path: str
     size: int | None

@@ -19,6 +19,7 @@ from registry.models import VersionRecord
 from tests.registry.conftest import Store
 from workspaces import tracking
 from workspaces.errors import Conflict, Invalid
+from workspaces.tokens import token_create
 
 EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "25"))
 
@@ -74,6 +75,21 @@ def test_properties_are_added_on_the_page(registered: str, admin_client: Client)
     answer = admin_client.post(url, {"key": "owner", "value": "bob"})
     assert answer.status_code == 422
     assert "never change" in answer.content.decode()
+
+
+def test_properties_and_notes_are_changed_by_api(
+    registered: str, admin_user: Any, client: Client
+) -> None:
+    _row, plain = token_create(user=admin_user, name="test")
+    client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {plain}"
+    url = "/api/v1/models/diabetes/versions/1"
+    body = {"properties": {"owner": "ada"}, "notes": "*good*"}
+    found = client.patch(url, body, "application/json").json()
+    assert (found["properties"], found["notes"]) == ({"owner": "ada"}, "*good*")
+    refused = client.patch(url, {"properties": {"owner": "bob"}}, "application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "immutable")
+    assert set(refused.json()["fields"]) == {"properties"}
+    assert client.get(url).json()["properties"] == {"owner": "ada"}
 
 
 # --- notes ---------------------------------------------------------------------------------------
