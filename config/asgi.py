@@ -1,15 +1,16 @@
-"""ASGI entry point of `web`: /mlflow/ goes to the proxy, everything else to Django."""
+"""ASGI entry point of `web`: /mlflow/ goes to the proxy, the rest to Django, uploads by way."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.asgi import get_asgi_application
 
 if TYPE_CHECKING:
+    from registry.receiving import Application, Receiver
     from workspaces.proxy import Proxy, Scope
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -39,7 +40,14 @@ def _proxy() -> Proxy:
     return Proxy(upstream, uses=_services_using, artifact_root=env.artifact_root)
 
 
+def _receiver() -> Receiver:
+    from registry.receiving import Receiver
+
+    return Receiver(cast("Application", django_application))
+
+
 proxy = _proxy()
+receiver = _receiver()
 
 
 def _warm() -> None:
@@ -72,6 +80,6 @@ async def application(scope: Scope, receive: Any, send: Any) -> None:
     elif scope["path"] == "/mlflow" or scope["path"].startswith("/mlflow/"):
         await proxy(scope, receive, send)
     elif scope["type"] == "http":
-        await django_application(dict(scope), receive, send)
+        await receiver(dict(scope), receive, send)
     else:
         await send({"type": "websocket.close", "code": 1000})

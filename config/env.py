@@ -39,6 +39,9 @@ class Env:
     trusted_proxies: tuple[str, ...]
     max_steps: int
     min_free_bytes: int
+    max_upload_bytes: int
+    max_files: int
+    model_paths: tuple[Path, ...]
     deploy_timeout_s: int
     service_user: str
     otlp_endpoint: str
@@ -110,6 +113,15 @@ def _gateway_tls(source: Mapping[str, str]) -> tuple[Path, Path] | None:
     return certificate, key
 
 
+def _folders(source: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    """Folders, links resolved, so that what is below one of them can be told by its real path."""
+    found = tuple(Path(part).expanduser() for part in _list(source, name))
+    for folder in found:
+        if not folder.is_absolute() or not folder.is_dir():
+            raise SettingError(f"{name} must list folders by their whole path, not {folder}.")
+    return tuple(folder.resolve() for folder in found)
+
+
 def load(source: Mapping[str, str] | None = None) -> Env:
     """Read all settings.
 
@@ -145,6 +157,9 @@ def load(source: Mapping[str, str] | None = None) -> Env:
         trusted_proxies=_list(env, "SLIPWAY_TRUSTED_PROXIES"),
         max_steps=_int(env, "SLIPWAY_MAX_STEPS", 2, 1, 64),
         min_free_bytes=_int(env, "SLIPWAY_MIN_FREE", 1_000_000_000, 0, 2**50),
+        max_upload_bytes=_int(env, "SLIPWAY_MAX_UPLOAD", 20_000_000_000, 1, 2**50),
+        max_files=_int(env, "SLIPWAY_MAX_FILES", 20_000, 1, 1_000_000),
+        model_paths=_folders(env, "SLIPWAY_MODEL_PATHS"),
         deploy_timeout_s=_int(env, "SLIPWAY_DEPLOY_TIMEOUT", 600, 5, 86_400),
         service_user=env.get("SLIPWAY_SERVICE_USER", "").strip() or "nobody",
         otlp_endpoint=_url(env, "SLIPWAY_OTLP_ENDPOINT"),

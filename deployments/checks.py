@@ -140,3 +140,13 @@ def inference_check(given: Any, model: Any = None) -> dict[str, Any]:
     if given is None or given == {}:
         return {}
     return inference.read(given, model, version_get)
+
+
+def script_check(version: VersionInfo, inference: Mapping[str, Any] | None) -> None:
+    """Refuse to deploy without code what is no MLflow model.
+
+    Raises:
+        Invalid: on field `inference`, with the reason.
+    """
+    if version.needs_script and not inference:
+        raise Invalid(version.why_script, fields={"inference": [version.why_script]})

@@ -87,6 +87,8 @@ def _model(uri: str, *, scripted: bool) -> tuple[VersionInfo | None, list[Check]
         return None, [Check("model", "failed", problem.message)]
     if scripted:
         return version, [Check("model", "passed", _("The entry script loads the model."))]
+    if version.needs_script:
+        return version, [Check("model", "failed", version.why_script)]
     return version, list(_model_checks(version))
 
 

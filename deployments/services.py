@@ -25,6 +25,7 @@ from deployments.checks import (
     collect,
     configured,
     inference_check,
+    script_check,
     target_get,
     version_get,
 )
@@ -89,6 +90,8 @@ def service_create(
                 version = version_get(model)
             elif read == "inference":
                 scripted = inference_check(inference, model)
+                if version is not None:
+                    script_check(version, scripted)
             elif read == "tags":
                 check_tags(tags)
         except (Invalid, NotFound) as problem:
@@ -231,6 +234,7 @@ def service_update(
     if version is None:
         _words_write(service, details)
         return None
+    script_check(version, scripted)
     if "token" not in service.keys:  # made before services had tokens
         details["keys"] = {"token": keys.new_sealed(), **service.keys}
     return change(

@@ -20,6 +20,7 @@ from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.teardown import operation_finish
 from registry import source_folders as sources
+from registry import staging
 from registry.environment_selectors import lock_is_kept
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def run() -> None:
             _remove_old_images(driver)
         except DriverError as error:
             logger.info("no sweep of %s: %s", target.name, error)
+    staging.sweep()
     _empty_tmp()
     _remove_old_runtimes()
     _remove_unused_folders()
@@ -75,6 +77,8 @@ def _end_orphans(driver: Driver) -> None:
 def _empty_tmp() -> None:
     now = time.time()
     for path in settings.DATA.tmp.glob("*"):
+        if path == staging.staging_root():
+            continue  # uploads under way may take long, and have a sweep of their own
         if now - path.stat().st_mtime > STALE_SECONDS:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

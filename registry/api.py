@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.urls import path
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -13,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry import api_sources, selectors, services
+from registry.formats import FRAMEWORKS, KINDS
+from registry.receiving import SCOPE_KEY, upload_of
 from registry.uses import uses_of_model
 from registry.values import ModelRow, VersionInfo, own_tags
 from workspaces.serializers import (
@@ -32,19 +36,112 @@ class ModelsQuerySerializer(ListQuerySerializer):
     search = serializers.CharField(required=False, allow_blank=True, default="")
 
 
-class RegisterSerializer(serializers.Serializer[Any]):
-    run_id = serializers.CharField(max_length=64)
+class JsonTextField(serializers.JSONField):
+    """Any JSON value; in a form as text."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str):
+            try:
+                return json.loads(data)
+            except (ValueError, RecursionError):
+                raise serializers.ValidationError(_("This is not valid JSON.")) from None
+        return data
+
+
+class DetailsSerializer(serializers.Serializer[Any]):
+    """What is said of a version, whatever way its files come."""
+
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(required=False, allow_blank=True, default="")
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+    properties = serializers.DictField(
+        child=serializers.CharField(allow_blank=True), required=False, help_text="Set for good"
+    )
+    framework = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text=f"{', '.join(FRAMEWORKS)}; left out: what the files tell",
+    )
+    framework_version = serializers.CharField(required=False, allow_blank=True, default="")
+    sample_input = serializers.JSONField(required=False, allow_null=True, default=None)
+    sample_output = serializers.JSONField(required=False, allow_null=True, default=None)
+
+
+class RegisterSerializer(DetailsSerializer):
+    """Files that are there already: exactly one of run_id, experiment_id, server_path."""
+
+    run_id = serializers.CharField(max_length=64, required=False, allow_blank=True, default="")
     path = serializers.CharField(
         required=False,
         allow_blank=True,
         default="",
         max_length=1000,
-        help_text="Name of a logged model of the run, else a folder among its artifacts; "
+        help_text="Name of a logged model of the run, else a file or folder among its artifacts; "
         "empty: the most recent logged model.",
     )
-    name = serializers.CharField(max_length=255)
-    description = serializers.CharField(required=False, allow_blank=True, default="")
-    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+    experiment_id = serializers.CharField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="The best run of this experiment by `metric`",
+    )
+    metric = serializers.CharField(max_length=250, required=False, allow_blank=True, default="")
+    mode = serializers.ChoiceField(
+        choices=["max", "min"], required=False, default="max", help_text="Which value is the best"
+    )
+    server_path = serializers.CharField(
+        max_length=4000,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="A file or folder of the server, below the folders of SLIPWAY_MODEL_PATHS",
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Judges the source with the fields: all that is wrong comes in one answer."""
+        wrong = _source_errors(data) if isinstance(data, dict) else {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict):
+                raise serializers.ValidationError({**wrong, **error.detail}) from None
+            raise
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return values
+
+
+def _source_errors(data: dict[str, Any]) -> dict[str, list[str]]:
+    given = [key for key in ("run_id", "experiment_id", "server_path") if data.get(key)]
+    if not given:
+        return {"run_id": [_("This field is required.")]}
+    text = _("Only one of run_id, experiment_id and server_path.")
+    return {key: [text] for key in given[1:]}
+
+
+class UploadSerializer(DetailsSerializer):
+    """The plain fields of a form with files; what is no text is JSON."""
+
+    tags = JsonTextField(required=False, default=None)  # type: ignore[assignment]
+    properties = JsonTextField(required=False, default=None)  # type: ignore[assignment]
+    sample_input = JsonTextField(required=False, default=None)
+    sample_output = JsonTextField(required=False, default=None)
+    sha256 = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="Of the file or the archive; for several files an object of path and sha-256",
+    )
+
+
+class UploadFormSerializer(UploadSerializer):
+    """For the document: the form with its files."""
+
+    files = serializers.ListField(
+        child=serializers.FileField(),
+        help_text="One file, several (file names may be relative paths), or one zip or tar",
+    )
 
 
 class VersionChangeSerializer(serializers.Serializer[Any]):
@@ -53,6 +150,23 @@ class VersionChangeSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(required=False, allow_blank=True)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
     aliases = serializers.ListField(child=serializers.CharField(), required=False, max_length=100)
+    properties = serializers.DictField(
+        child=serializers.CharField(allow_blank=True),
+        required=False,
+        help_text="New ones; a property that is set never changes",
+    )
+    notes = serializers.CharField(required=False, allow_blank=True, help_text="Markdown")
+
+
+class OriginSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField(
+        allow_blank=True, help_text="run, upload, path; empty: another MLflow client made it"
+    )
+    by = serializers.CharField(allow_blank=True)
+    path = serializers.CharField(allow_blank=True)
+    folder = serializers.CharField(
+        allow_blank=True, help_text="Name of the folder that the files were in"
+    )
 
 
 class FileSerializer(serializers.Serializer[Any]):
@@ -86,6 +200,16 @@ class VersionSerializer(serializers.Serializer[Any]):
     files = FileSerializer(many=True)
     sha256 = serializers.CharField(allow_blank=True)
     properties = serializers.DictField()
+    origin = OriginSerializer()
+    format = serializers.CharField(allow_blank=True, help_text=", ".join(KINDS))
+    framework = serializers.CharField(allow_blank=True)
+    framework_version = serializers.CharField(allow_blank=True)
+    sample_input = serializers.JSONField(allow_null=True)
+    sample_output = serializers.JSONField(allow_null=True)
+    notes = serializers.CharField(allow_blank=True)
+    needs_script = serializers.BooleanField(
+        help_text="It is no MLflow model: only an entry script can serve it"
+    )
     problem = serializers.CharField(
         allow_blank=True, help_text="Why not everything is known, in words"
     )
@@ -144,15 +268,53 @@ class ModelsView(APIView):
     @extend_schema(
         operation_id="models_register",
         tags=TAG,
-        request=RegisterSerializer,
-        responses={201: VersionSerializer, **_refusals(400, 404)},
+        request={
+            "application/json": RegisterSerializer,
+            "multipart/form-data": UploadFormSerializer,
+        },
+        responses={201: VersionSerializer, **_refusals(400, 404, 415)},
     )
     def post(self, request: Request) -> Response:
-        """Register a model that a run logged; a name that exists gets its next version."""
-        given = RegisterSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        info = services.model_register_from_run(user=request.user, **given.validated_data)
+        """Register a model; a name that exists gets its next version.
+
+        From a run, the best run of an experiment, or the server's own files by JSON; from
+        elsewhere by an upload.
+        """
+        if SCOPE_KEY in getattr(request._request, "scope", {}):
+            info = self._upload(request)
+        else:
+            given = RegisterSerializer(data=request.data)
+            given.is_valid(raise_exception=True)
+            info = _register(request, given.validated_data)
         return Response(_version(info), status=status.HTTP_201_CREATED)
+
+    def _upload(self, request: Request) -> VersionInfo:
+        upload = upload_of(request._request)
+        given = UploadSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        details = {key: value for key, value in given.validated_data.items() if key != "sha256"}
+        return services.model_register_upload(upload=upload, user=request.user, **details)
+
+
+def _register(request: Request, given: dict[str, Any]) -> VersionInfo:
+    names = [str(name) for name in DetailsSerializer().fields]
+    details = {name: given[name] for name in names if name in given}
+    if given["server_path"]:
+        return services.model_register_path(
+            server_path=given["server_path"], user=request.user, **details
+        )
+    if given["experiment_id"]:
+        return services.model_register_best(
+            experiment_id=given["experiment_id"],
+            metric=given["metric"],
+            mode=given["mode"],
+            path=given["path"],
+            user=request.user,
+            **details,
+        )
+    return services.model_register_from_run(
+        run_id=given["run_id"], path=given["path"], user=request.user, **details
+    )
 
 
 class ModelView(APIView):
@@ -206,10 +368,10 @@ class VersionView(APIView):
         operation_id="versions_update",
         tags=TAG,
         request=VersionChangeSerializer,
-        responses={200: VersionSerializer, **_refusals(400, 404)},
+        responses={200: VersionSerializer, **_refusals(400, 404, 409)},
     )
     def patch(self, request: Request, name: str, version: str) -> Response:
-        """Change description, tags or aliases."""
+        """Change description, tags, aliases or notes; add properties."""
         given = VersionChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         info = services.version_update(
@@ -236,7 +398,14 @@ def _model(row: ModelRow) -> dict[str, Any]:
 def _version(info: VersionInfo) -> dict[str, Any]:
     used = uses_of_model(info.name).get(info.version, [])
     files = [vars(item) for item in info.files]
-    values = vars(info) | {"uri": info.uri, "files": files, "services": used}
+    origin = {key: info.origin.get(key, "") for key in ("kind", "by", "path", "folder")}
+    values = vars(info) | {
+        "uri": info.uri,
+        "files": files,
+        "services": used,
+        "origin": origin,
+        "needs_script": info.needs_script,
+    }
     return dict(VersionSerializer(values).data)
 
 

@@ -62,9 +62,7 @@ def facts_read(read: Read) -> Facts:
             return None
 
     mlmodel = part("MLmodel", mlmodel_parse)
-    if mlmodel is None and not problems:
-        problems.append(_("The folder has no MLmodel file, so it is not an MLflow model."))
-    mlmodel = mlmodel or {}
+    mlmodel = mlmodel or {}  # without one it is no MLflow model, and needs an entry script
     conda = part("conda.yaml", conda_parse) or {}
     environment = part("python_env.yaml", yaml_mapping) or {}
     requirements = part("requirements.txt", requirements_parse)

@@ -7,12 +7,16 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from registry.formats import FRAMEWORKS
 from registry.values import ModelChoice
 from workspaces.errors import Problem
 
 
 class RegisterForm(forms.Form):
-    """Register the model of a run; `path` is a choice only where the run logged several."""
+    """Register the model of a run; `path` is a choice only where the run logged several.
+
+    `artifact` is any file or folder among the run's artifacts in place of a logged model.
+    """
 
     name = forms.CharField(
         label=_("Name"),
@@ -31,15 +35,113 @@ class RegisterForm(forms.Form):
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
     )
 
+    artifact = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
+
     def __init__(self, *args: Any, choices: tuple[ModelChoice, ...], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         ready = [choice for choice in choices if choice.ready]
-        if len(ready) > 1:
+        if len(ready) > 1 and not self["artifact"].value():
             self.fields["path"].choices = [  # type: ignore[attr-defined]
                 (choice.path, _label(choice)) for choice in ready
             ]
         else:
             del self.fields["path"]
+
+
+class UploadForm(forms.Form):
+    """Register files from elsewhere. The files themselves are no fields: they come by streaming."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=255,
+        help_text=_("A new name makes a model; a name that exists gets its next version."),
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        label=_("Description"),
+        required=False,
+        widget=forms.Textarea(attrs={"class": "form-control", "rows": 2}),
+    )
+    framework = forms.ChoiceField(
+        label=_("Framework"),
+        required=False,
+        choices=[("", _("What the files tell")), *((name, name) for name in FRAMEWORKS)],
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    framework_version = forms.CharField(
+        label=_("Framework version"),
+        required=False,
+        max_length=40,
+        help_text=_("Empty: what the files tell."),
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+    sample_input = forms.CharField(
+        label=_("Sample input"),
+        required=False,
+        help_text=_(
+            'JSON, such as [{"age": 0.1, "bmi": 2.0}]. It becomes the signature and the input '
+            "example of a model that has none."
+        ),
+        widget=forms.Textarea(
+            attrs={"class": "form-control mono", "rows": 4, "spellcheck": "false"}
+        ),
+    )
+    sample_output = forms.CharField(
+        label=_("Sample output"),
+        required=False,
+        help_text=_("JSON: what the model answers to the sample input."),
+        widget=forms.Textarea(
+            attrs={"class": "form-control mono", "rows": 2, "spellcheck": "false"}
+        ),
+    )
+    server_path = forms.CharField(
+        label=_("Path on the server"),
+        required=False,
+        max_length=4000,
+        help_text=_("In place of an upload: a file or a folder that is on the server already."),
+        widget=forms.TextInput(attrs={"class": "form-control mono", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, server_paths: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not server_paths:
+            del self.fields["server_path"]
+
+
+class BestRunForm(forms.Form):
+    """Register the best run of an experiment."""
+
+    metric = forms.ChoiceField(
+        label=_("Metric"), widget=forms.Select(attrs={"class": "form-select"})
+    )
+    mode = forms.ChoiceField(
+        label=_("Best is"),
+        choices=[("max", _("the highest value")), ("min", _("the lowest value"))],
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=255,
+        help_text=_("A new name makes a model; a name that exists gets its next version."),
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, metrics: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["metric"].choices = [(key, key) for key in metrics]  # type: ignore[attr-defined]
+
+
+class NotesForm(forms.Form):
+    """The notes of a version."""
+
+    notes = forms.CharField(
+        label=_("Notes"),
+        required=False,
+        help_text=_(
+            "Markdown: # headings, - lists, **bold**, *italic*, `code`, [links](https://…)."
+        ),
+        widget=forms.Textarea(attrs={"class": "form-control mono", "rows": 16}),
+    )
 
 
 class DescriptionForm(forms.Form):

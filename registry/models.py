@@ -15,7 +15,16 @@ class VersionRecord(models.Model):
     facts = models.JSONField(default=dict)  # registry.facts.Facts, read once from the files
     manifest = models.JSONField(default=list)  # [{"path", "size", "sha256"}]
     sha256 = models.CharField(max_length=64, blank=True)  # of the manifest; names models/<sha256>/
-    properties = models.JSONField(default=dict)
+    properties = models.JSONField(default=dict)  # a key that is set never changes
+    # where it came from: {"kind": "run" | "upload" | "path", "by", "path", "folder", "files"}
+    origin = models.JSONField(default=dict)
+    format = models.CharField(max_length=32, blank=True)  # a key of registry.formats.KINDS
+    format_problem = models.TextField(blank=True)  # why no MLmodel could be written for the files
+    framework = models.CharField(max_length=64, blank=True)
+    framework_version = models.CharField(max_length=100, blank=True)
+    sample_input = models.JSONField(null=True)
+    sample_output = models.JSONField(null=True)
+    notes = models.TextField(blank=True)  # Markdown
     memory_mb = models.FloatField(null=True)  # peak of a process with the model loaded
     load_seconds = models.FloatField(null=True)
     ms_per_row = models.FloatField(null=True)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
+from django.utils.translation import gettext as _
+
 from registry.models import VersionRecord
+from workspaces.errors import Conflict
 from workspaces.tracking_model_values import StoredVersion
 from workspaces.tracking_stores import store_id
 
@@ -15,6 +20,14 @@ _FORGOTTEN: dict[str, Any] = {
     "manifest": [],
     "sha256": "",
     "properties": {},
+    "origin": {},
+    "format": "",
+    "format_problem": "",
+    "framework": "",
+    "framework_version": "",
+    "sample_input": None,
+    "sample_output": None,
+    "notes": "",
     "memory_mb": None,
     "load_seconds": None,
     "ms_per_row": None,
@@ -42,6 +55,25 @@ def record_of(stored: StoredVersion) -> VersionRecord:
 def record_write(record: VersionRecord, **values: Any) -> None:
     """Keep what was found, unless the number went to another version meanwhile."""
     VersionRecord.objects.filter(pk=record.pk, identity=record.identity).update(**values)
+
+
+def properties_add(record: VersionRecord, added: Mapping[str, str]) -> None:
+    """Set properties for good.
+
+    Raises:
+        Conflict: a key has another value already; `fields` names each.
+    """
+    with transaction.atomic():
+        row = VersionRecord.objects.select_for_update().get(pk=record.pk)
+        taken = [key for key, value in added.items() if row.properties.get(key, value) != value]
+        if taken:
+            keys = ", ".join(f"“{key}”" for key in taken)
+            text = _("Properties never change once they are set: %(keys)s.") % {"keys": keys}
+            raise Conflict(text, fields={"properties": [text]}, code="immutable")
+        VersionRecord.objects.filter(pk=row.pk, identity=record.identity).update(
+            properties={**row.properties, **added}
+        )
+    record.refresh_from_db()
 
 
 def records_forget(name: str, version: str = "") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from registry.formats import FRAMEWORKS
 from registry.values import HIDDEN_TAGS
 from workspaces.errors import Invalid
 
@@ -17,6 +18,8 @@ TAG_KEY = re.compile(r"[\w\-. /:]{1,250}")
 MAX_DESCRIPTION = 5000
 MAX_TAG_VALUE = 5000
 MAX_TAGS = 100
+MAX_NOTES = 100_000
+REGISTERED_BY = "registered_by"  # kept among the properties by the first releases
 
 
 def check(**fields: list[str]) -> None:
@@ -58,6 +61,46 @@ def tags(value: Any) -> list[str]:
     if len(value) > MAX_TAGS:
         return [_("At most %(limit)s tags, not %(length)s.") % _sizes(MAX_TAGS, value)]
     return [sentence for key, item in value.items() for sentence in _tag(key, item)]
+
+
+def properties(value: Any) -> list[str]:
+    """Properties, as tags: a mapping of text to text; None means none are added."""
+    if value is None:
+        return []
+    if not isinstance(value, Mapping):
+        return [_("Properties are pairs of a key and a value.")]
+    if len(value) > MAX_TAGS:
+        return [_("At most %(limit)s properties, not %(length)s.") % _sizes(MAX_TAGS, value)]
+    found = []
+    for key, item in value.items():
+        shown = str(key).encode(errors="replace").decode()[:80]
+        if not isinstance(key, str) or not TAG_KEY.fullmatch(key):
+            rule = _("The key “%(key)s” may have letters, digits, spaces and _ - . : / only.")
+            found.append(rule % {"key": shown})
+        elif key == REGISTERED_BY:
+            found.append(_("The key “%(key)s” is the studio's own.") % {"key": shown})
+        sentences = text(item, MAX_TAG_VALUE) if item is not None else [_("Text is missing.")]
+        found += [f"{shown}: {sentence}" for sentence in sentences]
+    return found
+
+
+def framework(value: Any) -> list[str]:
+    """A framework of FRAMEWORKS, whatever its case; None or "" means that the files tell."""
+    if not value or (isinstance(value, str) and framework_known(value)):
+        return []
+    return [_("One of %(names)s.") % {"names": ", ".join(FRAMEWORKS)}]
+
+
+def framework_known(value: str) -> str:
+    """The framework as it is written; "" for one that is not known."""
+    return {name.lower(): name for name in FRAMEWORKS}.get(value.strip().lower(), "")
+
+
+def framework_version(value: Any) -> list[str]:
+    """The version of a framework; None or "" means that the files tell."""
+    if not value or (isinstance(value, str) and re.fullmatch(r"[0-9][0-9A-Za-z.+\-]{0,39}", value)):
+        return []
+    return [_("A version such as 1.6.1.")]
 
 
 def _tag(key: Any, value: Any) -> list[str]:

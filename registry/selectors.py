@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from registry.facts import Facts, facts_read
+from registry.files import CHUNK
+from registry.formats import recognise
 from registry.models import VersionRecord
 from registry.records import record_of, record_write
+from registry.rules import REGISTERED_BY
 from registry.uses import uses_of_model, uses_of_models
 from registry.values import FileInfo, ModelChoice, ModelRow, VersionInfo, VersionRow, own_tags
 from workspaces import tracking, tracking_artifacts, tracking_models
-from workspaces.errors import Problem
+from workspaces.errors import Invalid, Problem
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_model_values import StoredModel, StoredVersion
 from workspaces.tracking_stores import store_id
 from workspaces.tracking_values import Page, Run
 
 MAX_NAME = 255
+HASHED_AT_ONCE = 200_000_000  # bytes of a version's files that are read while somebody waits
+FLAVORS = {  # flavor in MLmodel -> framework, key of its version
+    "sklearn": ("ScikitLearn", "sklearn_version"),
+    "onnx": ("Onnx", "onnx_version"),
+    "xgboost": ("XGBoost", "xgb_version"),
+    "lightgbm": ("LightGBM", "lgb_version"),
+    "pytorch": ("PyTorch", "pytorch_version"),
+    "keras": ("TfKeras", "keras_version"),
+    "tensorflow": ("TensorFlow", "tensorflow_version"),
+}
 
 
 def models_list(search: str = "", page_token: str = "", limit: int = 50) -> Page[ModelRow]:
@@ -85,8 +102,49 @@ def _facts_of(stored: StoredVersion, record: VersionRecord) -> dict[str, Any]:
     except Problem as error:
         return {**vars(Facts(problem=error.message)), "files": []}
     if not found["problem"]:
-        record_write(record, facts=found)
+        known: dict[str, Any] = {} if record.format else _format_of(folder, found)
+        if not record.manifest:
+            known |= _manifest_of(folder, found)
+        record_write(record, facts=found, **known)
+        for name, value in known.items():
+            setattr(record, name, value)
     return found
+
+
+def _manifest_of(folder: ModelFolder, found: dict[str, Any]) -> dict[str, Any]:
+    """The sha-256 of every file, where that is a matter of a moment; else a deploy finds them."""
+    sizes = [item["size"] for item in found["files"]]
+    if not folder.is_local or None in sizes or sum(sizes) > HASHED_AT_ONCE:
+        return {}
+    manifest = []
+    for item in found["files"]:
+        digest = hashlib.sha256()
+        with folder.open(item["path"]) as stream:
+            while piece := stream.read(CHUNK):
+                digest.update(piece)
+        row = {"path": item["path"], "size": item["size"], "sha256": digest.hexdigest()}
+        manifest.append(row)
+    return {"manifest": manifest}
+
+
+def _format_of(folder: ModelFolder, found: dict[str, Any]) -> dict[str, str]:
+    """What the files of a version that another client made are."""
+
+    def read(path: str, offset: int, count: int) -> bytes:
+        if not folder.is_local:
+            return b""  # it would be fetched whole; the names have to do
+        with folder.open(path) as stream:
+            stream.seek(offset)
+            return stream.read(count)
+
+    kind = recognise([(item["path"], item["size"] or 0) for item in found["files"]], read)
+    if kind.format == "mlflow":
+        return {"format": "mlflow"}
+    return {
+        "format": kind.format,
+        "framework": kind.kind.framework,
+        "framework_version": kind.version,
+    }
 
 
 def _info(
@@ -95,6 +153,8 @@ def _info(
     files = tuple(FileInfo(**item) for item in record.manifest or facts["files"])
     sizes = [item.size for item in files]
     known = {name: facts[name] for name in Facts.__dataclass_fields__}
+    own = {key: value for key, value in record.properties.items() if key != REGISTERED_BY}
+    framework, framework_version = _framework(record, facts["flavors"])
     return VersionInfo(
         name=stored.name,
         version=stored.version,
@@ -107,14 +167,33 @@ def _info(
         tags=own_tags(stored.tags),
         aliases=stored.aliases,
         status=stored.status,
-        registered_by=record.properties.get("registered_by", "") or stored.user,
+        registered_by=(
+            record.origin.get("by") or record.properties.get(REGISTERED_BY) or stored.user
+        ),
         size_bytes=sum(sizes) if sizes and None not in sizes else None,  # type: ignore[arg-type]
         files=files,
         sha256=record.sha256,
-        properties=record.properties,
+        properties=own,
+        origin=record.origin,
+        format=record.format or ("mlflow" if facts["flavors"] else ""),
+        format_problem=record.format_problem,
+        framework=framework,
+        framework_version=framework_version,
+        sample_input=record.sample_input,
+        sample_output=record.sample_output,
+        notes=record.notes,
         is_read=is_read,
         **known,
     )
+
+
+def _framework(record: VersionRecord, flavors: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """What was said at registering, else what the flavors of an MLflow model say."""
+    for flavor, (framework, key) in FLAVORS.items():
+        if not record.framework and flavor in flavors:
+            said = record.framework_version or flavors[flavor].get(key, "")
+            return framework, said if isinstance(said, str) else ""
+    return record.framework, record.framework_version
 
 
 def run_choices(run: Run) -> tuple[ModelChoice, ...]:
@@ -142,6 +221,32 @@ def run_choices(run: Run) -> tuple[ModelChoice, ...]:
         for item in reversed(tracking_artifacts.run_models(run))
         if not item.model_id
     )
+
+
+def best_run(experiment_id: str, metric: str, mode: str) -> Run:
+    """The run of an experiment with the highest ("max") or lowest ("min") last value of a metric.
+
+    Raises:
+        Invalid: on `metric` or `mode`: no run has it, or it is no such word.
+        NotFound: there is no such experiment. Unavailable.
+    """
+    sentences = {}
+    if mode not in {"max", "min"}:
+        sentences["mode"] = [_("It is “max” or “min”.")]
+    if not metric or set(metric) & set('`"\\\x00') or not metric.isprintable():
+        sentences["metric"] = [_("Name a metric of the experiment's runs.")]
+    if sentences:
+        raise Invalid(" ".join(text for found in sentences.values() for text in found),
+                      fields=sentences)  # fmt: skip
+    tracking.experiment_get(experiment_id)
+    order = f"metrics.`{metric}` {'DESC' if mode == 'max' else 'ASC'}"
+    page = tracking.runs_search(experiment_ids=[experiment_id], order_by=[order], limit=1)
+    run = page.items[0] if page.items else None
+    value = run.metrics.get(metric) if run else None
+    if run is None or value is None or math.isnan(value):
+        text = _("No run of the experiment has the metric “%(metric)s”.") % {"metric": metric}
+        raise Invalid(text, fields={"metric": [text]})
+    return run
 
 
 def name_suggest(run: Run, choices: tuple[ModelChoice, ...]) -> str:

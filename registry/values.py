@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from workspaces.tracking_model_values import StoredModel, StoredVersion
 
 HIDDEN_TAGS = "mlflow."  # MLflow's own; shown nowhere, never edited
@@ -19,7 +21,7 @@ def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file of a version. `sha256` is "" until a service has been made from the version."""
+    """A file of a version. `sha256` is "" for large files until the studio has copied them."""
 
     path: str
     size: int | None
@@ -32,6 +34,8 @@ class VersionInfo:
 
     `input_example` can be POSTed to a scoring URI as it is. `problem` is a sentence when the
     version's files could not be read or understood; then the facts are those that could.
+    `origin` says where it came from: `kind` ("run", "upload", "path", "" when another client made
+    it), `by`, `path` in the run or on the server, `folder` (the name that the folder had).
     """
 
     name: str
@@ -56,12 +60,33 @@ class VersionInfo:
     files: tuple[FileInfo, ...] = ()
     sha256: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+    format: str = ""
+    format_problem: str = ""
+    framework: str = ""
+    framework_version: str = ""
+    sample_input: Any = None
+    sample_output: Any = None
+    notes: str = ""
     problem: str = ""
     is_read: bool = True  # False: the files were not looked at yet
 
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def needs_script(self) -> bool:
+        """Whether only an entry script can serve it; unknown (False) until the files are read."""
+        return self.is_read and not self.problem and not self.flavors
+
+    @property
+    def why_script(self) -> str:
+        """The sentence that it needs an entry script, and why; "" when it does not."""
+        if not self.needs_script:
+            return ""
+        text = _("These files are no MLflow model, so they need an entry script to be served.")
+        return f"{text} {self.format_problem}".strip()
 
 
 @dataclass(frozen=True)

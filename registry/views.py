@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from registry import selectors, services
+from registry import markdown, selectors, services
+from registry.formats import KINDS
 from registry.forms import DescriptionForm, RegisterForm, problem_add
 from registry.presentation import signature_parts
 from registry.uses import uses_of, uses_of_model
@@ -179,9 +180,10 @@ def register(request: HttpRequest, run_id: str) -> HttpResponse:
         if form.is_valid() and (made := _register(request, run, form)):
             return made
         return _register_form(request, run, choices, form, status=UNPROCESSABLE)
-    wanted = request.GET.get("path", "")
+    wanted, artifact = request.GET.get("path", ""), request.GET.get("artifact", "")
     named = [item for item in choices if item.path == wanted]
-    initial = {"name": selectors.name_suggest(run, tuple(named) or choices), "path": wanted}
+    suggested = selectors.name_suggest(run, tuple(named) or choices)
+    initial = {"name": suggested, "path": wanted, "artifact": artifact}
     return _register_form(request, run, choices, RegisterForm(choices=choices, initial=initial))
 
 
@@ -189,7 +191,7 @@ def _register(request: HttpRequest, run: Run, form: RegisterForm) -> HttpRespons
     try:
         info = services.model_register_from_run(
             run_id=run.id,
-            path=form.cleaned_data.get("path", ""),
+            path=form.cleaned_data["artifact"] or form.cleaned_data.get("path", ""),
             name=form.cleaned_data["name"],
             description=form.cleaned_data["description"],
             user=request.user,
@@ -207,7 +209,9 @@ def _register_form(
     request: HttpRequest, run: Run, choices: Any, form: RegisterForm, status: int = 200
 ) -> HttpResponse:
     template = "registry/register.html" + ("#panel" if request.htmx else "")  # type: ignore[attr-defined]
-    return render(request, template, {"run": run, "choices": choices, "form": form}, status=status)
+    artifact = form["artifact"].value() or ""
+    context = {"run": run, "choices": choices, "form": form, "artifact": artifact}
+    return render(request, template, context, status=status)
 
 
 def _description(
@@ -239,7 +243,12 @@ def _part(
 
 
 def _version_context(info: VersionInfo) -> dict[str, Any]:
-    return {"info": info, "parts": signature_parts(info.signature)}
+    return {
+        "info": info,
+        "parts": signature_parts(info.signature),
+        "kind": KINDS.get(info.format),
+        "notes": markdown.render(info.notes) if info.notes else "",
+    }
 
 
 def _services(uses: dict[str, list[str]]) -> set[tuple[str, str]]:

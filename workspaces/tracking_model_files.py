@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from workspaces.errors import Invalid, NotFound
 from workspaces.tracking_stores import artifact_repository, local_path, mlflow_errors, stores
 
-MAX_FILES = 20_000
+ADDED_FILES = 10  # that the studio itself puts beside an upload
 MAX_REDIRECTIONS = 5
 
 
@@ -52,6 +52,11 @@ class ModelFolder:
         folder = getattr(self._repository, "artifact_dir", None)  # only local repositories have it
         self._local = local_path(folder) if folder else None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether files are opened here, so that a part of one can be read alone."""
+        return self._local is not None
+
     def files(self) -> Iterator[ModelFile]:
         """Every file below, in no particular order.
 
@@ -61,8 +66,9 @@ class ModelFolder:
         """
         found = self._walk_local("", ()) if self._local is not None else self._walk_remote("")
         for number, item in enumerate(found):
-            if number >= MAX_FILES:
-                raise Invalid(_("The model has more than %(count)s files.") % {"count": MAX_FILES})
+            if number >= settings.SLIPWAY.max_files + ADDED_FILES:
+                most = settings.SLIPWAY.max_files
+                raise Invalid(_("The model has more than %(count)s files.") % {"count": most})
             _check_text(item.path)
             yield item
 

@@ -114,6 +114,14 @@ def version_location(name: str, version: str) -> str:
         return str(_registry().get_model_version_download_uri(name, version))
 
 
+def versions_of_source(source: str) -> int:
+    """How many versions refer to this place, at most 1."""
+    quoted = source.replace("'", "")
+    with mlflow_errors():
+        found = _registry().search_model_versions(f"source_path = '{quoted}'", 1)
+    return len(found)
+
+
 def run_logged_models(run: Run) -> tuple[LoggedModel, ...]:
     """The models that a run logged, the most recent first (at most 200)."""
     with mlflow_errors():
@@ -129,12 +137,17 @@ def run_logged_models(run: Run) -> tuple[LoggedModel, ...]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def model_create_if_absent(name: str) -> None:
-    """Make the registered model unless there is one; safe when several do it at once."""
+def model_create_if_absent(name: str) -> bool:
+    """Make the registered model unless there is one; safe when several do it at once.
+
+    Returns: whether this call made it.
+    """
     try:
         _again(lambda: _registry().create_registered_model(name))
     except Conflict:
         model_get(name)  # a prompt of this name is refused here
+        return False
+    return True
 
 
 def version_create(

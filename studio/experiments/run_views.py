@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -193,7 +194,14 @@ def artifact_preview(request: HttpRequest, run_id: str) -> HttpResponse:
         preview = preview_make(path, opened.size, opened.read)
     finally:
         opened.close()
-    context = {"run": found, "place": place, "path": path, "size": opened.size, "preview": preview}
+    context = {
+        "run": found,
+        "place": place,
+        "path": path,
+        "folder": posixpath.dirname(path),
+        "size": opened.size,
+        "preview": preview,
+    }
     return render(request, "studio/runs/_preview.html", context)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from studio.experiments.columns import column_parse
 from studio.experiments.selectors import (
     SIZES,
     ListQuery,
@@ -51,6 +54,14 @@ def experiments(request: HttpRequest) -> HttpResponse:
     return answer(request, "studio/experiments/experiments.html", "experiments", context)
 
 
+def best_query(sort: str) -> str:
+    """The question for the best run that a sorted table already answers: its metric, its order."""
+    column = column_parse(sort.removeprefix("-"))
+    if column is None or column.kind != "metrics":
+        return ""
+    return urlencode({"metric": column.key, "mode": "max" if sort.startswith("-") else "min"})
+
+
 @require_safe
 def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
     """An experiment's runs. Columns are remembered, all other state is in the query string."""
@@ -68,6 +79,7 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         "sizes": SIZES,
         "paging": paging(request.GET, table.page, query.size, table.total),
         "tracking_uri": request.build_absolute_uri("/mlflow"),
+        "best_query": best_query(query.sort),
     }
     status = 422 if table.problem else 200
     return answer(request, "studio/experiments/experiment.html", "runs", context, status)

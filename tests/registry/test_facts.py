@@ -93,7 +93,6 @@ def test_mlflows_own_serving_example_is_preferred() -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "no MLmodel file"),
         ({"MLmodel": "- a\n- b"}, "not a YAML mapping"),
         ({"MLmodel": "a: [b"}, "not valid YAML"),
         ({"MLmodel": b"\xff\xfe\x00"}, "not UTF-8"),
@@ -107,6 +106,11 @@ def test_mlflows_own_serving_example_is_preferred() -> None:
 )
 def test_what_is_broken_is_told_in_words(files: dict[str, str | bytes], words: str) -> None:
     assert words in _read(files).problem
+
+
+def test_files_without_mlmodel_are_no_problem_but_no_model_of_mlflow() -> None:
+    found = _read({"weights.bin": b"w"})
+    assert (found.flavors, found.problem) == ({}, "")
 
 
 def test_a_path_that_leaves_the_folder_is_not_read() -> None:

@@ -191,12 +191,21 @@ def test_a_pipe_does_not_hang(store: Store, db: None, tmp_path: Path) -> None:
         files.version_materialize(name="bad", version="1", destination_root=tmp_path / "models")
 
 
-def test_a_folder_without_mlmodel_is_no_model(store: Store, db: None, tmp_path: Path) -> None:
+def test_a_folder_without_mlmodel_is_copied_and_needs_a_script(
+    store: Store, db: None, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")
-    store.version_make("bad", tmp_path / "other")
+    store.version_make("script", tmp_path / "other")
+    info = selectors.version_get("script", "1")
+    assert (info.needs_script, info.problem, info.format) == (True, "", "custom")
+    root = tmp_path / "models"
     with pytest.raises(Invalid, match="no MLmodel"):
-        files.version_materialize(name="bad", version="1", destination_root=tmp_path / "models")
+        files.version_materialize(name="script", version="1", destination_root=root)
+    digest = files.version_materialize(
+        name="script", version="1", destination_root=root, needs_mlmodel=False
+    )
+    assert (root / digest / "file").read_text() == "x"
 
 
 def test_files_that_are_gone_are_not_found(store: Store, db: None, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_its_facts_come_from_its_files(store: Store, user: Any) -> None:
     assert len(info.input_example["dataframe_split"]["data"]) == 2
     assert info.size_bytes == sum(item.size for item in info.files) > 1000
     assert "MLmodel" in [item.path for item in info.files]
+    assert all(len(item.sha256) == 64 for item in info.files)
 
 
 def test_it_is_the_same_to_mlflow_as_its_own_registering(store: Store, user: Any) -> None:

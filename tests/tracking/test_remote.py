@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.tracking.mlflow_store import Store, use
-from workspaces import tracking
+from workspaces import tracking, tracking_models, tracking_places
 from workspaces.errors import Invalid, NotFound, Unavailable
 from workspaces.tracking_artifacts import (
     artifact_open,
@@ -24,6 +24,7 @@ from workspaces.tracking_artifacts import (
     model_card,
     run_models,
 )
+from workspaces.tracking_model_files import ModelFolder
 
 SECONDS_TO_START = 90
 
@@ -142,6 +143,43 @@ def test_files_of_this_machine_are_not_read_for_a_remote_store(remote: Store) ->
         artifacts_list("file:///etc")
     with pytest.raises(Unavailable):
         artifacts_list("mlflow-artifacts://other.example/1/x")
+
+
+def test_files_of_no_run_become_a_version_by_http(remote: Store, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a b%.bin").write_bytes(b"w" * 3_000_000)
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    place = tracking_places.place_new("from elsewhere: 1/2")
+    tracking_places.place_fill(place, tmp_path)
+    tracking_places.place_finish(place)
+    tracking_models.model_create_if_absent("elsewhere")
+    made = tracking_models.version_create(
+        name="elsewhere",
+        source=place.source,
+        run_id="",
+        model_id=place.model_id,
+        description="",
+        tags={},
+    )
+    folder = ModelFolder(tracking_models.version_location("elsewhere", made.version))
+    assert {item.path: item.size for item in folder.files()} == {
+        "MLmodel": 11,
+        "deep/a b%.bin": 3_000_000,
+    }
+    tracking_places.place_remove_unless_used(place.source)
+    assert folder.read("MLmodel", 100) == b"flavors: {}"
+
+
+def test_files_that_no_version_uses_are_taken_back_by_http(remote: Store, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "b#%.bin").write_bytes(b"x")
+    place = tracking_places.place_new("gone")
+    with pytest.raises(Invalid, match=r"file name b#%\.bin"):
+        tracking_places.place_fill(place, tmp_path)
+    tracking_places.place_remove_unless_used(place.source)
+    with pytest.raises(NotFound):
+        list(ModelFolder(place.source).files())
+    tracking_places.place_remove_unless_used(place.source)  # again is nothing
 
 
 def test_a_server_that_is_down_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,8 @@ def test_tab_reaches_every_control(page, world) -> None:
         "/models/",
         f"/models/{world.model}/",
         f"/models/{world.model}/details/",
+        "/register/",
+        f"/models/{world.model}/compare/",
         f"/models/{world.model}/versions/1/",
         f"/deploy/?model={world.model}&version=1",
         "/environments/",

@@ -40,7 +40,7 @@ def test_the_pages_of_a_run_hold_the_longest_names_and_values(world, visit) -> N
 
 
 def test_the_pages_of_a_model_hold_the_longest_names_and_values(world, visit) -> None:
-    for tab in ("", "details/", "services/", "versions/1/"):
+    for tab in ("", "details/", "services/", "compare/", "versions/1/"):
         visit(f"/models/{world.long_model}/{tab}")
     visit(f"/models/{world.model}/versions/1/")
     visit(f"/deploy/?model={world.model}&version=1")

@@ -14,6 +14,8 @@ EMPTY = {
     "/environments/Slipway-minimal/": "Not resolved yet",
     "/environments/new/": "Make environment",
     "/environments/builds/": "Nothing is built",
+    "/register/": "Drop files, a folder or an archive here",
+    "/experiments/0/register-best/": "No run has a metric yet",
     "/services/": "No services yet",
     "/targets/": "Compute targets",
     "/deploy/": "Which model?",
