@@ -38,6 +38,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 # Plotly follows a resized window a moment later
 CHARTS_FIT = """() => [...document.querySelectorAll(".chart .main-svg")].every(
   (svg) => svg.clientWidth <= svg.closest(".chart").clientWidth + 1)"""
+# a colour on its way to another theme's has a contrast of its own
+COLOURS_ARRIVED = """() => Promise.all(document.getAnimations()
+  .filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => null)))"""
 STATUS = re.compile(r"status of (\d{3})")
 
 
@@ -110,6 +113,7 @@ def assert_accessible(page: Page, rules: Sequence[str] | None = None) -> None:
     """
     assert AXE.is_file(), f"axe-core is missing: run {AXE_COMMAND}"
     page.evaluate(AXE.read_text("utf-8"))
+    page.evaluate(COLOURS_ARRIVED)
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = list(rules)
