@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks import environments
@@ -18,6 +20,7 @@ INTRODUCTION = """The linear model on the local target, by the API call that the
 until the service is Healthy. The packages are in uv's cache. The process alone is started by
 hand; MLflow builds the model's environment as well (`--env-manager uv`)."""
 ROUNDS = 3
+COLD_ROUNDS = 2
 
 
 def section(seconds: float) -> tuple[list[Goal], str]:
@@ -28,7 +31,9 @@ def section(seconds: float) -> tuple[list[Goal], str]:
         body = model.body(1, "mlflow")
         (folder / "own").mkdir()
         own = min(_first_answer(fast(model, folder / "own" / str(n)), body) for n in range(ROUNDS))
-        theirs = min(_first_answer(_with_uv(mlflow_serve(model, folder)), body) for _ in range(2))
+        theirs = min(
+            _first_answer(_with_uv(mlflow_serve(model, folder)), body) for _ in range(COLD_ROUNDS)
+        )
     unbuilt, built = _clicks()
     rows = {
         "Deploy, environment built": built,
@@ -77,16 +82,30 @@ def _with_uv(server: Server) -> Server:
 
 
 def _clicks() -> tuple[float, float]:
-    """Return seconds to Healthy without and with the environment built."""
-    api = studios.start()
-    try:
-        run = _logged(api)
-        api.call("POST", "/models", json={"run_id": run, "name": "linear"}).raise_for_status()
-        unbuilt = _click(api, "first")
-        built = min(_click(api, f"again-{n}") for n in range(ROUNDS))
-        return unbuilt, built
-    finally:
-        api.studio.close()
+    """Return the least seconds to Healthy without and with the environment built."""
+    unbuilt, built = [], []
+    for _ in range(COLD_ROUNDS):  # each in a studio of its own: what is built stays
+        api = studios.start()
+        try:
+            run = _logged(api)
+            api.call("POST", "/models", json={"run_id": run, "name": "linear"}).raise_for_status()
+            _await_workers(api)
+            unbuilt.append(_click(api, "first"))
+            built += [_click(api, f"again-{n}") for n in range(ROUNDS)]
+        finally:
+            api.studio.close()
+    return min(unbuilt), min(built)
+
+
+def _await_workers(api: studios.Api) -> None:
+    """Wait until the studio that was just started has loaded what it loads."""
+    database = api.studio.data.database
+    query = "select count(*) from deployments_heartbeat where kind in ('control', 'steps')"
+    while True:
+        with closing(sqlite3.connect(database)) as connection:
+            if connection.execute(query).fetchone()[0] >= 2:
+                return
+        time.sleep(0.2)
 
 
 def _logged(api: studios.Api) -> str:

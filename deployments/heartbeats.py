@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -42,14 +42,6 @@ def _keep_writing(name: str, kind: str) -> None:
             connection.close()
         if _done.wait(SECONDS):
             return
-
-
-@worker_init.connect
-def _load_early(sender: Any, **_: Any) -> None:
-    """Import MLflow before the pool forks: children share it and the first step does not wait."""
-    if str(sender).startswith("steps"):
-        import mlflow.store.model_registry.sqlalchemy_store
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 @worker_ready.connect

@@ -17,7 +17,7 @@ from deployments.models import Revision
 from registry.facts import MAX_TEXT, Facts
 from serving.choose import choose as choose_loader
 from serving.choose import without_mlflow
-from workspaces.yaml_guard import yaml_check
+from workspaces.yaml_guard import yaml_load
 
 # libyaml's where it is compiled in; both make plain values only
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -99,9 +99,7 @@ def mlmodel(folder: Path) -> dict[str, Any]:
     """The MLmodel document of a model folder; empty when it cannot be read."""
     try:
         with (folder / "MLmodel").open("rb") as stream:
-            document = stream.read(MAX_TEXT)
-        yaml_check(document)
-        found = yaml.load(document, Loader=_Loader)  # noqa: S506 (a safe loader)
+            found = yaml_load(stream.read(MAX_TEXT), _Loader)
     except (OSError, yaml.YAMLError, RecursionError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -56,6 +56,18 @@ def available(user: str) -> dict[str, Python]:
     return dict(kept[1])
 
 
+def find(user: str, minor: str) -> Python | None:
+    """The interpreter of this minor that the service user can start, or None.
+
+    One that was found before and still starts is taken at once, however old that answer is.
+    """
+    kept = _answers.get(user)
+    python = kept[1].get(minor) if kept else None
+    if python is not None and _starts(python.path, user):
+        return python
+    return available(user).get(minor)
+
+
 def _ask(user: str) -> dict[str, Python]:
     # without a cache: the one of UV_CACHE_DIR belongs to the service user, not to root
     listing = (uv_binary(), "--no-cache", "python", "list")

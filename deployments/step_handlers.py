@@ -238,16 +238,17 @@ def _lock_file(environment_hash: str) -> Path | None:
 
 
 def _python(minor: str) -> pythons.Python:
-    found = pythons.available(settings.SLIPWAY.service_user)
     wanted = minor or pythons.own_minor()
-    if wanted not in found:
+    python = pythons.find(settings.SLIPWAY.service_user, wanted)
+    if python is None:
+        found = pythons.available(settings.SLIPWAY.service_user)
         raise StepFailed(
             _("The model needs Python %(wanted)s; this machine has %(found)s.")
             % {"wanted": wanted, "found": ", ".join(sorted(found)) or _("none")}
             + " "
             + _("Install it, or log the model with one of those.")
         )
-    return found[wanted]
+    return python
 
 
 def build_image(work: Work) -> str:

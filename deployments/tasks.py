@@ -2,7 +2,11 @@
 
 from celery import shared_task
 
-from deployments import heartbeats, loop
+from deployments import (
+    early,  # noqa: F401  # for its signals
+    heartbeats,
+    loop,
+)
 from deployments import sweep as sweeping
 from deployments.steps import run_steps as run_long_steps
 

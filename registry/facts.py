@@ -17,7 +17,7 @@ import yaml
 from django.utils.translation import gettext as _
 
 from workspaces.errors import Invalid
-from workspaces.yaml_guard import yaml_check
+from workspaces.yaml_guard import yaml_load
 
 MAX_TEXT = 2_000_000  # bytes of MLmodel, requirements and the like
 MAX_DEPTH = 64
@@ -102,8 +102,7 @@ def yaml_mapping(content: bytes, name: str = "python_env.yaml") -> dict[str, Any
     """Parse a YAML mapping in which every scalar stays text. Raises: Invalid."""
     text = _text(content, name)
     try:
-        yaml_check(text)
-        raw = _tidy(yaml.load(text, Loader=_Loader))  # noqa: S506 (strings only)
+        raw = _tidy(yaml_load(text, _Loader))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Invalid(_("The file %(name)s is not valid YAML.") % {"name": name}) from error
     if not isinstance(raw, dict):

@@ -176,9 +176,13 @@ class Batcher:
         job.place = READY
         self._ready.append(job)
         self._admitted.add(job, self.loop)
+        self._dispatch_soon()
+
+    def _dispatch_soon(self) -> None:
+        """Begin after this tick's other arrivals."""
         if not self._busy and not self._scheduled:
             self._scheduled = True
-            self.loop.call_soon(self._dispatch)  # after this tick's other arrivals
+            self.loop.call_soon(self._dispatch)
 
     def _admit_waiting(self) -> None:
         waiting = self._queue.jobs
@@ -262,9 +266,8 @@ class Batcher:
         for job, outcome in zip(jobs, outcomes):  # noqa: B905  # equal by construction; 3.9
             job.settle(outcome)
         self._admitted.forget_over()
-        if slow and self._ready and not self._scheduled:
-            self._scheduled = True
-            self.loop.call_soon(self._dispatch)  # with those who have asked again by then
+        if slow:
+            self._dispatch_soon()  # with those who have asked again by then
 
     def _work(self) -> None:
         assert self._loop is not None

@@ -9,7 +9,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from serving.auth import CLIENT
@@ -42,10 +42,18 @@ class _Identities:
     def renew(self) -> None:
         """Begin anew, with other digits."""
         drawn = str(uuid.uuid4())
-        self._head, self._numbers = drawn[:24], itertools.count(int(drawn[24:], 16))
+        self._next = _count(drawn[:24], int(drawn[24:], 16)).__next__
 
     def __call__(self) -> str:
-        return f"{self._head}{next(self._numbers) & 0xFFFFFFFFFFFF:012x}"
+        return self._next()
+
+
+def _count(head: str, start: int) -> Iterator[str]:
+    lows = [f"{low:03x}" for low in range(0x1000)]
+    for number in itertools.count(start >> 12):
+        most = f"{head}{number & 0xFFFFFFFFF:09x}"
+        for low in lows:
+            yield most + low
 
 
 new_identity = _Identities()

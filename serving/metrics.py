@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,8 +76,7 @@ class Metrics:
     ) -> None:
         self.folder = folder
         self.path = folder / METRICS_FILES.replace("*", str(index))
-        self.requests: Counter[tuple[str, int]] = Counter()  # (caller, code)
-        self.latency: dict[str, Histogram] = {}  # by caller
+        self._answered: dict[tuple[str, int], Histogram] = {}  # seconds, by caller and code
         self.batches = Histogram(SIZES)
         self._model, self._queue_length = model, queue_length
         self._queued = 0  # in the workers that were read from their files
@@ -88,11 +86,11 @@ class Metrics:
 
     def count(self, caller: str, code: int, seconds: float) -> None:
         """Count one answered request."""
-        self.requests[caller, code] += 1
-        histogram = self.latency.get(caller)
-        if histogram is None:
-            histogram = self.latency[caller] = Histogram(BUCKETS)
-        histogram.note(seconds)
+        try:
+            self._answered[caller, code].note(seconds)
+        except KeyError:
+            found = self._answered[caller, code] = Histogram(BUCKETS)
+            found.note(seconds)
 
     def save(self) -> None:
         """Write the counters if they changed."""
@@ -103,8 +101,7 @@ class Metrics:
 
     def _document(self) -> dict[str, Any]:
         return {
-            "requests": [[caller, code, n] for (caller, code), n in self.requests.items()],
-            "latency": [[caller, h.counts.copy(), h.sum] for caller, h in self.latency.items()],
+            "answered": [[*key, h.counts.copy(), h.sum] for key, h in self._answered.items()],
             "batches": [self.batches.counts.copy(), self.batches.sum],
             "queue": self._queue_length(),
         }
@@ -117,12 +114,12 @@ class Metrics:
 
     def _take_in(self, saved: dict[str, Any]) -> None:
         # Read first and add then: a file of another version must not be counted in half.
-        requests = Counter({(caller, code): n for caller, code, n in saved["requests"]})
-        latency = [(caller, histogram(BUCKETS, *rest)) for caller, *rest in saved["latency"]]
+        rows = saved["answered"]
+        answered = {(caller, code): histogram(BUCKETS, *rest) for caller, code, *rest in rows}
         batches, queued = histogram(SIZES, *saved["batches"]), int(saved["queue"])
-        self.requests.update(requests)
-        for caller, found in latency:
-            self.latency.setdefault(caller, Histogram(BUCKETS)).add(found.counts, found.sum)
+        for key, found in answered.items():
+            mine = self._answered.setdefault(key, Histogram(BUCKETS))
+            mine.add(found.counts, found.sum)
         self.batches.add(batches.counts, batches.sum)
         self._queued += queued
 
@@ -139,12 +136,14 @@ class Metrics:
 
     def _lines(self, labels: str) -> Iterator[str]:
         yield "# TYPE slipway_requests_total counter"
-        for (caller, code), n in sorted(self.requests.items()):
+        latency: dict[str, Histogram] = {}
+        for (caller, code), found in sorted(self._answered.items()):
             given = f'caller="{caller}",code="{code}",{labels.rstrip(",")}'
-            yield f"slipway_requests_total{{{given}}} {n}"
+            yield f"slipway_requests_total{{{given}}} {sum(found.counts)}"
+            latency.setdefault(caller, Histogram(BUCKETS)).add(found.counts, found.sum)
         yield "# TYPE slipway_request_seconds histogram"
-        for caller, histogram in sorted(self.latency.items()):
-            yield from histogram.lines("slipway_request_seconds", f'caller="{caller}",{labels}')
+        for caller, found in latency.items():
+            yield from found.lines("slipway_request_seconds", f'caller="{caller}",{labels}')
         yield "# TYPE slipway_batch_requests histogram"
         yield from self.batches.lines("slipway_batch_requests", labels)
         yield "# TYPE slipway_queue_requests gauge"

@@ -81,7 +81,8 @@ class Tracer:
 
         Whoever calls with a `traceparent` has decided; for others `trace_sample` decides.
         """
-        given = parent_of(fields.get(b"traceparent"))
+        header = fields.get(b"traceparent")
+        given = None if header is None else parent_of(header)
         if given is None:
             if self._random.random() >= self._sample:
                 return None
@@ -157,9 +158,9 @@ class Tracer:
         return {**encoded, "parentSpanId": span.parent} if span.parent else encoded
 
 
-def parent_of(header: bytes | None) -> tuple[str, str, bool] | None:
-    """Return (trace id, span id, sampled) of a `traceparent`, or None for a missing or bad one."""
-    match = PARENT.fullmatch(header) if header else None
+def parent_of(header: bytes) -> tuple[str, str, bool] | None:
+    """Return (trace id, span id, sampled) of a `traceparent`, or None for a bad one."""
+    match = PARENT.fullmatch(header)
     if match is None:
         return None
     version, trace, parent, flags, rest = match.groups()

@@ -35,7 +35,7 @@ from workspaces.tracking_values import (
     Run,
     RunModel,
 )
-from workspaces.yaml_guard import yaml_check
+from workspaces.yaml_guard import yaml_load
 
 CHUNK = 256 * 1024
 MOST_ENTRIES = 2_000  # of one folder
@@ -275,9 +275,7 @@ def model_card(model: RunModel) -> ModelCard:
     """
     entries, _complete = artifacts_list(model.artifact_uri)
     try:
-        document = _small_file(model, "MLmodel")
-        yaml_check(document)
-        meta = yaml.safe_load(document)
+        meta = yaml_load(_small_file(model, "MLmodel"), yaml.SafeLoader)
     except (yaml.YAMLError, ValueError) as error:
         raise NotFound(_("The MLmodel file of this model cannot be read.")) from error
     if not isinstance(meta, dict):

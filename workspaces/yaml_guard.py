@@ -6,6 +6,8 @@ aliases make a few lines billions of values.
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 MAX_DEPTH = 64
@@ -16,6 +18,15 @@ _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 class EndlessYaml(yaml.YAMLError):
     """Nested too deeply, or repeating itself too often."""
+
+
+def yaml_load(text: str | bytes, loader: Any) -> Any:
+    """Return what a document holds, made by a `loader` that makes plain values only.
+
+    Raises: as `yaml_check`.
+    """
+    yaml_check(text)
+    return yaml.load(text, Loader=loader)  # noqa: S506 (the caller's is a safe one)
 
 
 def yaml_check(text: str | bytes) -> None:

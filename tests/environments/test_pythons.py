@@ -28,6 +28,21 @@ def test_every_interpreter_starts_as_the_service_user_and_is_what_it_says() -> N
         assert done.stdout.strip() == minor == python.minor
 
 
+def test_an_interpreter_found_before_is_taken_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    minor, python = next(iter(pythons.available(USER).items()))
+    gone = pythons.Python("3.0", "/nowhere/python3.0")
+    monkeypatch.setattr(pythons, "_answers", {USER: (-1e9, {minor: python, "3.0": gone})})
+    asked: list[str] = []
+    monkeypatch.setattr(pythons, "_ask", lambda user: asked.append(user) or {minor: python})
+
+    assert pythons.find(USER, minor) == python
+    assert not asked
+    assert pythons.find(USER, "3.0") is None
+    assert asked == [USER]
+
+
 def test_the_studios_own_virtual_environment_is_no_base() -> None:
     import sys
 

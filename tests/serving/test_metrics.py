@@ -60,7 +60,7 @@ def test_a_restarted_worker_goes_on_counting_but_not_its_queue(tmp_path: Path) -
         "",
         "[]",
         json.dumps({"requests": [["client", 200, 1]], "buckets": [], "seconds": []}),
-        json.dumps({"requests": [], "latency": [["client", [1], 1.0]], "batches": [[], 0]}),
+        json.dumps({"answered": [["client", 200, [1], 1.0]], "batches": [[], 0], "queue": 0}),
     ],
 )
 def test_a_file_of_another_kind_counts_for_nothing(tmp_path: Path, damaged: str) -> None:

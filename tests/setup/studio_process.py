@@ -174,9 +174,14 @@ class Studio:
 @cache
 def empty_store() -> Path:
     """An MLflow store without anything in it, to be copied."""
+    return make_template(kept_folder(), "mlflow-artifacts:/")
+
+
+def kept_folder() -> Path:
+    """A folder that is gone when the tests have ended."""
     folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return make_template(folder, "mlflow-artifacts:/")
+    return folder
 
 
 def password(output: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
@@ -15,7 +13,7 @@ import pytest
 import sqlalchemy
 
 from studio.supervisor.folder import UpLock
-from tests.setup.studio_process import Studio, free_ports, only_sentence
+from tests.setup.studio_process import Studio, free_ports, kept_folder, only_sentence
 
 OLDER = 5  # revisions before the newest
 
@@ -42,9 +40,7 @@ def _old_store() -> Path:
     from alembic.script import ScriptDirectory
     from mlflow.store.db.utils import InitialBase, _get_alembic_config
 
-    folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "mlflow.db"
+    path = kept_folder() / "mlflow.db"
     config = _get_alembic_config(f"sqlite:///{path}")
     script = ScriptDirectory.from_config(config)
     revision = [found.revision for found in script.walk_revisions()][OLDER]
