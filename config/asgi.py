@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.core.asgi import get_asgi_application
 
 if TYPE_CHECKING:
-    from registry.receiving import Application, Receiver
+    from registry.incoming.receiving import Application, Receiver
     from workspaces.proxy import Proxy, Scope
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -41,7 +41,7 @@ def _proxy() -> Proxy:
 
 
 def _receiver() -> Receiver:
-    from registry.receiving import Receiver
+    from registry.incoming.receiving import Receiver
 
     return Receiver(cast("Application", django_application))
 
@@ -54,7 +54,7 @@ def _warm() -> None:
     """What takes seconds the first time: importing MLflow, and asking for the machine's Pythons."""
     from django.conf import settings
 
-    from deployments import pythons
+    from deployments.building import pythons
     from workspaces.tracking_stores import warm
 
     warm()

@@ -166,7 +166,7 @@ STORAGES = {
 WHITENOISE_MANIFEST_STRICT = False
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # registry.source_folders.MAX_FILES: a source folder as it is
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # a source folder: its own limit, MAX_FILES, says what is wrong
 
 # --- background work ----------------------------------------------------------------------------
 _redis_socket = DATA.socket("redis")

@@ -12,12 +12,12 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deployments import routes
 from deployments.choices import Desired, OperationKind, OperationStatus
+from deployments.control import routes
+from deployments.control.operations import operation_end, operation_open
+from deployments.control.wake import wake
 from deployments.models import Operation, Revision, Service
-from deployments.operations import operation_end, operation_open
 from deployments.targets import builds_image
-from deployments.wake import wake
 from workspaces.errors import Conflict, NotFound
 
 

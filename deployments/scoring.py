@@ -12,7 +12,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deployments.keys import plain_key
+from deployments.access.keys import plain_key
 from deployments.models import Service
 from serving.contract import GATEWAY_PREFIX, MAX_BODY_BYTES, REQUEST_ID_HEADER, STUDIO_HEADER
 from workspaces.errors import Invalid, Unavailable

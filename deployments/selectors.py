@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
-from deployments import oplog
+from deployments.control.instances import instance_name, replica_folder
 from deployments.drivers.base import TargetUnreachable
-from deployments.instances import instance_name, replica_folder
-from deployments.kept_logs import KEPT_LOG, kept_until
+from deployments.logs import oplog
+from deployments.logs.kept_logs import KEPT_LOG, kept_until
+from deployments.logs.oplog import LogChunk
 from deployments.models import Operation, Service, Step, Target
-from deployments.oplog import LogChunk
 from deployments.targets import driver_for
 from serving.contract import GATEWAY_PREFIX, LOG_FILE
 from workspaces.errors import NotFound

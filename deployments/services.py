@@ -16,9 +16,15 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deployments import configuration, keys, routes
+from deployments.access import keys
 from deployments.changes import change, refresh
-from deployments.checks import (
+from deployments.choices import (
+    Desired,
+    OperationKind,
+    ServiceState,
+)
+from deployments.configuring import configuration
+from deployments.configuring.checks import (
     base_configuration,
     check_name,
     check_tags,
@@ -29,17 +35,13 @@ from deployments.checks import (
     target_get,
     version_get,
 )
-from deployments.choices import (
-    Desired,
-    OperationKind,
-    ServiceState,
-)
-from deployments.inference import models_of, with_model
+from deployments.configuring.inference import models_of, with_model
+from deployments.configuring.v1_configuration import deployment_read, v1_of
+from deployments.control import routes
+from deployments.control.operations import operation_open
+from deployments.control.wake import wake
 from deployments.models import Operation, Revision, Service, Target
-from deployments.operations import operation_open
 from deployments.targets import builds_image
-from deployments.v1_configuration import deployment_read, v1_of
-from deployments.wake import wake
 from registry import uses
 from registry.services import VersionInfo
 from workspaces.errors import Conflict, Invalid, NotFound, Problem
@@ -64,7 +66,7 @@ def service_create(
     Args:
         model: `models:/NAME/VERSION`.
         inference: an entry script with its source and environment, ours or v1's JSON; see
-            `deployments.inference`. None or empty: no code.
+            `deployments.configuring.inference`. None or empty: no code.
         deployment: v1's JSON names, or v1's own JSON for a cloud target; omitted values take our
             defaults.
         v1: documents of v1 that these were read from, kept for the export.

@@ -2,13 +2,13 @@
 
 from celery import shared_task
 
-from deployments import (
+from deployments.control import (
     early,  # noqa: F401  # for its signals
     heartbeats,
     loop,
 )
-from deployments import sweep as sweeping
-from deployments.steps import run_steps as run_long_steps
+from deployments.control import sweep as sweeping
+from deployments.control.steps import run_steps as run_long_steps
 
 
 @shared_task

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from registry.formats import KINDS
+from registry.formats.recognising import KINDS
 from registry.presentation import type_text
 from registry.values import VersionInfo
 from workspaces.tracking_values import Run

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from registry.formats import FRAMEWORKS
+from registry.formats.recognising import FRAMEWORKS
 from registry.values import ModelChoice
 from workspaces.errors import Problem
 

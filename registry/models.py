@@ -18,7 +18,9 @@ class VersionRecord(models.Model):
     properties = models.JSONField(default=dict)  # a key that is set never changes
     # where it came from: {"kind": "run" | "upload" | "path", "by", "path", "folder", "files"}
     origin = models.JSONField(default=dict)
-    format = models.CharField(max_length=32, blank=True)  # a key of registry.formats.KINDS
+    format = models.CharField(
+        max_length=32, blank=True
+    )  # a key of registry.formats.recognising.KINDS
     format_problem = models.TextField(blank=True)  # why no MLmodel could be written for the files
     framework = models.CharField(max_length=64, blank=True)
     framework_version = models.CharField(max_length=100, blank=True)

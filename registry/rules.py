@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from registry.formats import FRAMEWORKS
+from registry.formats.recognising import FRAMEWORKS
 from registry.values import HIDDEN_TAGS
 from workspaces.errors import Invalid
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from registry.facts import Facts, facts_read
 from registry.files import CHUNK
-from registry.formats import recognise
+from registry.formats.recognising import recognise
 from registry.models import VersionRecord
 from registry.records import record_of, record_write
 from registry.rules import REGISTERED_BY

@@ -7,12 +7,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from registry import registering, rules, selectors, sources
-from registry.formats import Found
-from registry.receiving import Upload
+from registry import rules, selectors
+from registry.formats.recognising import Found
+from registry.incoming import registering, sources
+from registry.incoming.receiving import Upload
+from registry.incoming.registering import Details, Origin, details_read
+from registry.incoming.staging import staging_open
 from registry.records import properties_add, record_of, record_write, records_forget
-from registry.registering import Details, Origin, details_read
-from registry.staging import staging_open
 from registry.uses import uses_of, uses_of_model
 from registry.values import ModelChoice, own_tags
 from registry.values import VersionInfo as VersionInfo  # deployments names it from here

@@ -160,7 +160,7 @@ def _assets(env: Env) -> Finding:
 
 
 def _uv(env: Env) -> Finding:
-    from deployments.pythons import uv_binary
+    from deployments.building.pythons import uv_binary
 
     try:
         done = subprocess.run(
@@ -173,7 +173,7 @@ def _uv(env: Env) -> Finding:
 
 
 def _model_pythons(env: Env) -> Finding:
-    from deployments.pythons import available
+    from deployments.building.pythons import available
 
     name = "Pythons for models"
     found = sorted(available(env.service_user), key=lambda minor: int(minor.split(".")[1]))
@@ -193,7 +193,7 @@ def _service_user(env: Env) -> Finding:
     if os.geteuid() != 0:
         sentence = "services run as you: a model's code can read this studio's data"
         return Finding(name, "ok", sentence, "")
-    from deployments.pythons import service_account
+    from deployments.building.pythons import service_account
 
     try:
         account = service_account(env.service_user)

@@ -10,11 +10,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from deployments import keys
+from deployments.access import keys
 from deployments.choices import LONG_STEPS, OperationKind, StepName, StepState
-from deployments.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration
+from deployments.control.operations import operation_open
 from deployments.models import Operation, Revision, Service, Step, Target
-from deployments.operations import operation_open
 
 
 class UserFactory(DjangoModelFactory[User]):

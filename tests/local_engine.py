@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from deployments import environments, pythons, runtimes
+from deployments.building import environments, pythons, runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("SLIPWAY_TEST_UV_CACHE", "/var/tmp/slipway-test-uv"))

@@ -11,8 +11,8 @@ import mlflow
 import pandas as pd
 from mlflow.models import infer_signature
 
+from deployments.control.step_handlers import Work
 from deployments.models import Operation, Revision
-from deployments.step_handlers import Work
 from tests.factories import TargetFactory, deploying
 
 PINS = [

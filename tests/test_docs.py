@@ -12,7 +12,7 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 from deployments.choices import ServiceState
-from deployments.configuration import WHOLE, DeploymentConfiguration
+from deployments.configuring.configuration import WHOLE, DeploymentConfiguration
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 APPS = ("workspaces", "registry", "deployments", "studio")

@@ -18,13 +18,15 @@ from mlflow import MlflowClient
 from mlflow.models import infer_signature
 
 from config.paths import DataFolder
-from deployments import environments, pythons, runtimes, targets, wake
-from deployments.at_hand import operation_follow
-from deployments.check_values import Check, check_from
+from deployments import targets
+from deployments.building import environments, pythons, runtimes
+from deployments.configuring.check_values import Check, check_from
+from deployments.control import wake
 from deployments.drivers.base import Driver
 from deployments.models import Operation
-from deployments.preflight_steps import CHECKS
-from deployments.trials import preflight_ask
+from deployments.trying.at_hand import operation_follow
+from deployments.trying.preflight_steps import CHECKS
+from deployments.trying.trials import preflight_ask
 from tests.factories import TargetFactory
 from tests.local_engine import CACHE, PINS, USER, open_folder
 from tests.tracking.mlflow_store import make_template

@@ -35,7 +35,7 @@ from deployments.drivers.base import (
     PortTaken,
     TargetUnreachable,
 )
-from deployments.utf8 import decode_whole
+from deployments.logs.utf8 import decode_whole
 from serving.contract import AuthDocument
 
 _SCRIPT = "script.json"

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from deployments.building.pythons import service_account
 from deployments.drivers.base import (
     ABSENT,
     EXIT_KILLED,
@@ -36,8 +37,7 @@ from deployments.drivers.base import (
     Phase,
 )
 from deployments.drivers.local_files import explained, last_line, read_document
-from deployments.pythons import service_account
-from deployments.utf8 import decode_whole
+from deployments.logs.utf8 import decode_whole
 from serving.contract import (
     AUTH_FILE,
     CONFIG_FILE,

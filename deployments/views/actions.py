@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deployments import credentials, operation_requests, selectors, services, tokens
+from deployments import selectors, services
+from deployments.access import credentials, tokens
+from deployments.control import operation_requests
 from deployments.views.common import acts, came_from, secret
 from deployments.views.services import consume_context, service_context
 from workspaces.errors import Problem

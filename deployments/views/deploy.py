@@ -16,11 +16,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from deployments import configuration, findings, selectors, services, targets
-from deployments import wizard_table as table
-from deployments.checks import configured, inference_check
-from deployments.choosing import all_targets, capacity_of, target_cards, target_facts
-from deployments.forms import (
+from deployments import selectors, services, targets
+from deployments.configuring import configuration
+from deployments.configuring.checks import configured, inference_check
+from deployments.configuring.choosing import all_targets, capacity_of, target_cards, target_facts
+from deployments.configuring.v1_configuration import configurations_import, json_read, pasted
+from deployments.models import Service, Target
+from deployments.pages import wizard_table as table
+from deployments.pages.forms import (
     DeployInput,
     answers_read,
     deploy_input,
@@ -29,12 +32,11 @@ from deployments.forms import (
     tags_parse,
     with_deployment,
 )
-from deployments.models import Service, Target
-from deployments.preflight import Check, preflight
-from deployments.script_form import SCRIPT, ScriptInput, script_context, with_import
-from deployments.v1_configuration import configurations_import, json_read, pasted
+from deployments.pages.script_form import SCRIPT, ScriptInput, script_context, with_import
+from deployments.pages.wizard import Answers, Recommendation, recommend
+from deployments.trying import findings
+from deployments.trying.preflight import Check, preflight
 from deployments.views.common import go
-from deployments.wizard import Answers, Recommendation, recommend
 from registry import selectors as registry
 from workspaces.errors import Conflict, Invalid, Problem
 

@@ -12,16 +12,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from deployments import environment_builds as built
-from deployments import environment_requests as requests
-from deployments.environment_form import EnvironmentForm, initial_of
-from deployments.environment_locks import lock_of, pinned, total_installed, total_size
+from deployments.building import environment_builds as built
+from deployments.building import environment_requests as requests
+from deployments.building.environment_locks import lock_of, pinned, total_installed, total_size
 from deployments.models import Service
+from deployments.pages.environment_form import EnvironmentForm, initial_of
 from deployments.views.common import acts
-from registry import environment_selectors as selectors
-from registry import environment_services as services
-from registry.environment_curated import curated_ensure, curated_missing
-from registry.environments import version_row
+from registry.environments import selectors, services
+from registry.environments.curated import curated_ensure, curated_missing
+from registry.environments.versions import version_row
 from registry.forms import problem_add
 from registry.models import EnvironmentVersion
 from workspaces.errors import Problem

@@ -14,9 +14,10 @@ from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from deployments import loglines, selectors
+from deployments import selectors
+from deployments.logs import loglines
+from deployments.logs.oplog import LogChunk
 from deployments.models import Step
-from deployments.oplog import LogChunk
 from deployments.views.common import View, secret, whole
 from workspaces.errors import NotFound
 

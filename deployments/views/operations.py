@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from deployments import selectors
 from deployments.choices import OperationKind, OperationStatus
 from deployments.models import Operation
-from deployments.paging import operations_after
+from deployments.pages.paging import operations_after
 from deployments.views import common
 
 PAGE_SIZE = 50

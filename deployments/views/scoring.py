@@ -11,9 +11,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deployments import examples, selectors
-from deployments.jsontext import pretty
+from deployments import selectors
+from deployments.configuring.jsontext import pretty
 from deployments.models import Service
+from deployments.pages import examples
 from deployments.scoring import score
 from deployments.views.common import secret
 from deployments.views.services import service_context, test_context

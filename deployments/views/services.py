@@ -14,12 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from deployments import configuration, examples, selectors
+from deployments import selectors
 from deployments.choices import OperationKind, OperationStatus, ServiceState
-from deployments.instances import batches
-from deployments.jsontext import pretty
+from deployments.configuring import configuration
+from deployments.configuring.jsontext import pretty
+from deployments.control.instances import batches
 from deployments.models import Operation, Revision, Service
-from deployments.snippets import KEY_PLACEHOLDER, snippets
+from deployments.pages import examples
+from deployments.pages.snippets import KEY_PLACEHOLDER, snippets
 from deployments.views import common
 from deployments.views.settings import inference_context, settings_context, settings_save
 from registry import selectors as registry

@@ -10,13 +10,15 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from deployments import configuration, script_form, services, settings_form
-from deployments.configuration import DeploymentConfiguration
-from deployments.forms import tags_parse, tags_text
-from deployments.jsontext import pretty
+from deployments import services
+from deployments.configuring import configuration
+from deployments.configuring.configuration import DeploymentConfiguration
+from deployments.configuring.jsontext import pretty
 from deployments.models import Revision, Service
+from deployments.pages import script_form, settings_form
+from deployments.pages.forms import tags_parse, tags_text
 from deployments.views.common import go
-from registry import source_folders as sources
+from registry.scripts import folders
 from workspaces.errors import Problem
 
 PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"
@@ -54,8 +56,8 @@ def inference_context(revision: Revision | None) -> Context:
 def _shown(inference: dict[str, Any]) -> Context:
     environment = inference.get("environment")
     try:
-        info = sources.source_files(inference["source"])
-        text = sources.source_read(inference["source"], inference["entryScript"])
+        info = folders.source_files(inference["source"])
+        text = folders.source_read(inference["source"], inference["entryScript"])
     except Problem as problem:
         return {"inference": inference, "script_problem": problem.message}
     return {

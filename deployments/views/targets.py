@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from deployments import selectors, targets
-from deployments.choosing import all_targets, capacity_of, target_cards
+from deployments.configuring.choosing import all_targets, capacity_of, target_cards
+from deployments.pages.wizard_table import kind_of
 from deployments.views.common import acts
-from deployments.wizard_table import kind_of
 
 PAGE_SIZE = 50
 

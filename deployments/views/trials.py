@@ -11,16 +11,16 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from deployments import findings, trials
-from deployments.check_values import ORDER
-from deployments.checks import base_configuration, configured, inference_check
 from deployments.choices import OperationKind, OperationStatus
-from deployments.choosing import all_targets
-from deployments.draft_values import subject_of
-from deployments.forms import DeployInput, number
+from deployments.configuring.check_values import ORDER
+from deployments.configuring.checks import base_configuration, configured, inference_check
+from deployments.configuring.choosing import all_targets
 from deployments.models import Finding, Operation, Target
-from deployments.profile_charts import latency_chart
-from deployments.profiles import profile_ask
+from deployments.pages.forms import DeployInput, number
+from deployments.trying import findings, trials
+from deployments.trying.draft_values import subject_of
+from deployments.trying.profile_charts import latency_chart
+from deployments.trying.profiles import profile_ask
 from deployments.views.deploy import _posted as posted
 from registry import selectors as registry
 from workspaces.errors import Invalid, Problem

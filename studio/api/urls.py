@@ -35,8 +35,8 @@ class NowhereView(APIView):
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/health", HealthView.as_view(), name="health"),
     path("v1/", include("workspaces.api")),
-    path("v1/", include("registry.api")),
-    path("v1/", include("deployments.api_urls")),
+    path("v1/", include("registry.api.urls")),
+    path("v1/", include("deployments.api.urls")),
     path("v1/", include("studio.experiments.api_urls")),
     path(
         "schema/",

@@ -94,7 +94,7 @@ def _targets() -> None:
     So do curated environments, which a new version of Slipway may have changed.
     """
     from deployments.targets import targets_ensure
-    from registry.environment_curated import curated_ensure
+    from registry.environments.curated import curated_ensure
 
     targets_ensure()
     curated_ensure()

@@ -12,11 +12,11 @@ from django.contrib.auth.models import User
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
-from deployments import wake
 from deployments.choices import OperationStatus
+from deployments.control import wake
 from deployments.models import Operation, Service
 from registry import uses
-from registry.environment_services import environment_archive, environment_create
+from registry.environments.services import environment_archive, environment_create
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from tests.tracking.mlflow_store import make_template, open_store
 from workspaces.tokens import token_create

@@ -11,8 +11,8 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from deployments.environments import DONE_FILE
-from registry.environment_services import environment_create
+from deployments.building.environments import DONE_FILE
+from registry.environments.services import environment_create
 from tests.api.conftest import Logged, Studio
 from tests.factories import TargetFactory
 from workspaces.models import ApiToken

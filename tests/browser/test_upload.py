@@ -16,8 +16,9 @@ import uvicorn
 from django.core.asgi import get_asgi_application
 from playwright.sync_api import Page, expect
 
-from registry import selectors, staging
-from registry.receiving import Receiver
+from registry import selectors
+from registry.incoming import staging
+from registry.incoming.receiving import Receiver
 from tests.browser.harness import look
 from tests.registry import made
 from tests.tracking.mlflow_store import make_template

@@ -14,8 +14,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from mlflow import MlflowClient
 
-from deployments import wake
 from deployments.choices import OperationStatus, StepState
+from deployments.control import wake
 from deployments.models import Operation, Service
 from tests.factories import RevisionFactory, ServiceFactory, TargetFactory, deploying
 from tests.tracking.mlflow_store import make_template

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from deployments.configuration import validate
+from deployments.configuring.configuration import validate
 from deployments.models import Operation, Revision, Service
 
 BASE = "/api/v1"

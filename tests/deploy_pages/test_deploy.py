@@ -10,10 +10,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.checks import check_name
-from deployments.configuration import DeploymentConfiguration
-from deployments.forms import DeployInput, number, service_name, tags_parse, tags_text
+from deployments.configuring.checks import check_name
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Service, Target
+from deployments.pages.forms import DeployInput, number, service_name, tags_parse, tags_text
 from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.deploy_pages.html import Page

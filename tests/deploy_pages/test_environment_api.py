@@ -9,10 +9,10 @@ from django.conf import settings
 from django.test import Client
 
 from config.paths import DataFolder
-from deployments.environments import DONE_FILE
+from deployments.building.environments import DONE_FILE
 from deployments.models import Operation, Target
-from registry.environment_curated import curated_ensure
-from registry.environments import environment_get
+from registry.environments.curated import curated_ensure
+from registry.environments.versions import environment_get
 from tests.factories import RevisionFactory, ServiceFactory, TargetFactory
 
 BASE = "/api/v1/environments"

@@ -10,11 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from config.paths import DataFolder
-from deployments.environments import DONE_FILE
+from deployments.building.environments import DONE_FILE
 from deployments.models import Operation, Revision, Target
-from registry.environment_curated import CURATED
-from registry.environment_services import environment_archive, environment_create
-from registry.environments import environment_get
+from registry.environments.curated import CURATED
+from registry.environments.services import environment_archive, environment_create
+from registry.environments.versions import environment_get
 from registry.models import EnvironmentLock
 from tests.deploy_pages.html import Page
 from tests.factories import TargetFactory

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from deployments.keys import plain_key
+from deployments.access.keys import plain_key
 from deployments.scoring import MAX_ANSWER_BYTES, score
 from deployments.selectors import scoring_uri
 from tests.deploy_pages.html import Page

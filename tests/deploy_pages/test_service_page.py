@@ -7,9 +7,9 @@ import json
 import pytest
 from django.urls import reverse
 
-from deployments import oplog
-from deployments.forms import tags_text
+from deployments.logs import oplog
 from deployments.models import Operation, Service
+from deployments.pages.forms import tags_text
 from tests.deploy_pages.html import Page
 from workspaces.models import Event
 
@@ -35,7 +35,7 @@ def test_the_overview_shows_what_a_client_needs(ada, service) -> None:
 
 
 def test_keys_are_not_in_the_page(ada, service) -> None:
-    from deployments.keys import plain_key
+    from deployments.access.keys import plain_key
 
     body = ada.get(url()).content.decode()
     assert plain_key(service, "primary") not in body

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from deployments.configuration import DeploymentConfiguration, from_dict, validate
+from deployments.configuring.configuration import DeploymentConfiguration, from_dict, validate
 from deployments.models import Revision
-from deployments.settings_form import GROUPS, deployment, posted, shown
+from deployments.pages.settings_form import GROUPS, deployment, posted, shown
 from tests.deploy_pages.html import Page
 
 CONTROLS = [control for group in GROUPS for control in group.controls]

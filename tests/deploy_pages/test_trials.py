@@ -10,11 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from deployments import runtimes
+from deployments.building import runtimes
 from deployments.choices import OperationKind, OperationStatus
-from deployments.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Finding, Operation, Target
-from deployments.profile_plan import Wanted, level_of, profile_result
+from deployments.trying.profile_plan import Wanted, level_of, profile_result
 from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.deploy_pages.html import Page

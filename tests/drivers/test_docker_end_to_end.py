@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from deployments import images
+from deployments.building import images
+from deployments.building.images import Builder
 from deployments.drivers.base import InstanceSpec, Observation, Phase
-from deployments.images import Builder
 from serving.contract import AuthDocument
 from tests.drivers.cases import DockerCase, until
 

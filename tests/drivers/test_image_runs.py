@@ -15,11 +15,13 @@ import pytest
 from django.conf import settings
 
 from config.paths import DataFolder
-from deployments import image_runs, images, sweep, targets
+from deployments import targets
+from deployments.building import image_runs, images
+from deployments.building.image_runs import Limits
+from deployments.building.processes import Cancelled
+from deployments.control import sweep
+from deployments.control.step_handlers import build_image, prepare_environment
 from deployments.drivers.docker import DockerDriver
-from deployments.image_runs import Limits
-from deployments.processes import Cancelled
-from deployments.step_handlers import build_image, prepare_environment
 from tests.factories import RevisionFactory
 from tests.local_engine import CACHE, open_folder
 from tests.prepare import prepared, save_model

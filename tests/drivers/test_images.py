@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from deployments import images
+from deployments.building import images
+from deployments.building.images import BuildCancelled, Builder, BuildFailed
 from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_build import cause
-from deployments.images import BuildCancelled, Builder, BuildFailed
 from tests.drivers.cases import until
 
 pytestmark = pytest.mark.docker

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import pytest
 from sklearn.linear_model import Ridge
 
-from deployments import images, profile_steps
-from deployments.at_hand import operation_follow
+from deployments.building import images
 from deployments.choices import OperationStatus
-from deployments.draft_values import KEPT
 from deployments.drivers.docker import DockerDriver
-from deployments.profiles import profile_ask
+from deployments.trying import profile_steps
+from deployments.trying.at_hand import operation_follow
+from deployments.trying.draft_values import KEPT
+from deployments.trying.profiles import profile_ask
 from tests.prepare import save_model
 from tests.trying import Place, Trying, checks_of, failed_of, place_made, trying_made
 

@@ -12,8 +12,9 @@ import pytest
 from django.conf import settings
 
 from config.paths import DataFolder
-from deployments import background, environments, pythons, steps, wake
-from deployments.environments import Builder
+from deployments.building import environments, pythons
+from deployments.building.environments import Builder
+from deployments.control import background, steps, wake
 from deployments.models import Operation, Target
 from tests.environments.index import Index, sdist, wheel
 from tests.factories import TargetFactory

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from deployments.environments import EnvironmentFailed, build, environment_hash
-from deployments.processes import Cancelled
-from deployments.pythons import Python, service_account
+from deployments.building.environments import EnvironmentFailed, build, environment_hash
+from deployments.building.processes import Cancelled
+from deployments.building.pythons import Python, service_account
 from tests.drivers.cases import in_a_killed_process, until
 from tests.environments.conftest import Site
 from tests.environments.index import Index

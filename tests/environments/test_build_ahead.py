@@ -6,11 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from config.paths import DataFolder
-from deployments.environment_locks import lock_of, pinned
-from deployments.environment_requests import build_request, environment_add, operations_of
+from deployments.building.environment_locks import lock_of, pinned
+from deployments.building.environment_requests import build_request, environment_add, operations_of
+from deployments.control.operation_requests import operation_cancel
 from deployments.models import Target
-from deployments.operation_requests import operation_cancel
-from registry.environment_services import environment_archive
+from registry.environments.services import environment_archive
 from tests.environments.conftest import Site, operation_run
 from workspaces.errors import Conflict, Invalid
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments import environment_images, images
+from deployments.building import environment_images, images
+from deployments.building.environment_builds import build_remove, builds_of
+from deployments.building.environment_requests import build_request, environment_add
+from deployments.building.images import base_image_python
 from deployments.drivers.docker import DockerDriver
-from deployments.environment_builds import build_remove, builds_of
-from deployments.environment_requests import build_request, environment_add
-from deployments.images import base_image_python
 from deployments.models import Target
 from deployments.targets import driver_for
 from tests.environments.conftest import operation_run

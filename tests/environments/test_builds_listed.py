@@ -14,8 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config.paths import DataFolder
-from deployments import sweep
-from deployments.environment_builds import (
+from deployments.building.environment_builds import (
     Build,
     _told,
     build_remove,
@@ -25,9 +24,10 @@ from deployments.environment_builds import (
     folder_remove,
     is_unused,
 )
-from deployments.environments import DONE_FILE
+from deployments.building.environments import DONE_FILE
+from deployments.control import sweep
 from deployments.models import Service, Target
-from registry.environment_services import environment_archive, environment_create
+from registry.environments.services import environment_archive, environment_create
 from registry.models import EnvironmentLock
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from workspaces.errors import Conflict, NotFound

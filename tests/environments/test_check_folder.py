@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deployments import modelcheck
+from deployments.building import modelcheck
 from tests.environments.conftest import Site
 
 

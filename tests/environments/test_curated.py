@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from deployments import environments, pythons
-from deployments.environment_locks import installed_keep, lock_ensure, pinned, total_installed
-from deployments.environments import folder_ready
-from registry.environment_curated import CURATED, curated_ensure
-from registry.environment_selectors import version_find
+from deployments.building import environments, pythons
+from deployments.building.environment_locks import (
+    installed_keep,
+    lock_ensure,
+    pinned,
+    total_installed,
+)
+from deployments.building.environments import folder_ready
+from registry.environments.curated import CURATED, curated_ensure
+from registry.environments.selectors import version_find
 from tests.environments.conftest import Site
 from tests.local_engine import CACHE, USER, open_folder
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.environments import explain
+from deployments.building.environments import explain
 
 INDEX = "The package index does not answer; check the network and try again."
 

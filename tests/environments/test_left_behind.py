@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deployments.environments import Builder, working_folder
+from deployments.building.environments import Builder, working_folder
 
 
 def test_folders_and_lists_of_a_killed_build_go(tmp_path: Path) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.environment_locks import lock_ensure, lock_of, pinned, total_size, wheel_size
-from deployments.environments import EnvironmentFailed
-from registry.environment_files import conda_read
-from registry.environment_services import environment_create
+from deployments.building.environment_locks import (
+    lock_ensure,
+    lock_of,
+    pinned,
+    total_size,
+    wheel_size,
+)
+from deployments.building.environments import EnvironmentFailed
+from registry.environments.files import conda_read
+from registry.environments.services import environment_create
 from tests.environments.conftest import Site
 from tests.environments.index import Index
 

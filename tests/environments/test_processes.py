@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.processes import Cancelled, run
+from deployments.building.processes import Cancelled, run
 from tests.drivers.cases import until
 from tests.serving.replica import alive
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments import pythons
-from deployments.environments import tool_environment
+from deployments.building import pythons
+from deployments.building.environments import tool_environment
 from tests.local_engine import USER
 
 

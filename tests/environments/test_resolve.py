@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.environments import EnvironmentFailed, resolve
-from deployments.pythons import Python
+from deployments.building.environments import EnvironmentFailed, resolve
+from deployments.building.pythons import Python
 from tests.environments.conftest import Site
 from tests.environments.index import Index
 

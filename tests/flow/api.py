@@ -159,7 +159,7 @@ def start(**extra: str) -> Api:
 
 def shared_cache() -> Path:
     """Folder of uv's cache that the service user may write."""
-    from deployments.environments import folder_ready
+    from deployments.building.environments import folder_ready
 
     folder_ready(CACHE, "nobody")
     return CACHE

@@ -17,9 +17,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from config.paths import DataFolder
 from deployments import targets
+from deployments.control.step_handlers import prepare_environment
 from deployments.drivers.local import LocalDriver
 from deployments.models import Revision
-from deployments.step_handlers import prepare_environment
 from tests.local_engine import CACHE, USER, open_folder
 from tests.prepare import prepared, save_model
 

@@ -11,12 +11,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from sklearn.linear_model import Ridge
 
-from deployments import configuration
 from deployments.choices import OperationKind, OperationStatus
+from deployments.configuring import configuration
 from deployments.drivers.local import LocalDriver
-from deployments.findings import findings_of, measured_of
 from deployments.models import Finding, ModelCheck
-from deployments.trials import preflight_ask
+from deployments.trying.findings import findings_of, measured_of
+from deployments.trying.trials import preflight_ask
 from registry.models import VersionRecord
 from tests.local_engine import USER
 from tests.prepare import ROWS, save_model

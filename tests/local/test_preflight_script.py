@@ -9,8 +9,8 @@ import pytest
 
 from deployments.choices import OperationStatus
 from deployments.drivers.local import LocalDriver
-from deployments.trials import preflight_ask
-from registry.source_folders import SourceFile, source_create
+from deployments.trying.trials import preflight_ask
+from registry.scripts.folders import SourceFile, source_create
 from tests.local_engine import USER
 from tests.trying import Place, Trying, checks_of, failed_of, place_made, trying_made
 from workspaces.errors import Invalid

@@ -13,17 +13,18 @@ import pytest
 from django.core.management import call_command
 from sklearn.linear_model import Ridge
 
-from deployments import profile_replica, profile_steps, sweep
-from deployments.at_hand import operation_follow
 from deployments.choices import OperationKind, OperationStatus, StepName
-from deployments.drafts import Draft, draft_of
+from deployments.control import sweep
+from deployments.control.instances import parse_instance_name
+from deployments.control.step_handlers import StepFailed, Work
 from deployments.drivers.base import Phase
 from deployments.drivers.local import LocalDriver
-from deployments.findings import findings_of, measured_of
-from deployments.instances import parse_instance_name
 from deployments.models import Operation
-from deployments.profiles import profile_ask
-from deployments.step_handlers import StepFailed, Work
+from deployments.trying import profile_replica, profile_steps
+from deployments.trying.at_hand import operation_follow
+from deployments.trying.drafts import Draft, draft_of
+from deployments.trying.findings import findings_of, measured_of
+from deployments.trying.profiles import profile_ask
 from tests.drivers.cases import until
 from tests.local_engine import USER
 from tests.prepare import save_model

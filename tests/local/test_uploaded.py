@@ -12,11 +12,11 @@ from django.conf import settings
 
 from config.paths import DataFolder
 from deployments import targets
+from deployments.control.step_handlers import prepare_environment
 from deployments.drivers.local import LocalDriver
-from deployments.step_handlers import prepare_environment
-from registry import wrapping
-from registry.formats import recognise
-from registry.registering import reader
+from registry.formats import wrapping
+from registry.formats.recognising import recognise
+from registry.incoming.registering import reader
 from registry.samples import sample_read
 from tests.local_engine import CACHE, USER, open_folder
 from tests.prepare import prepared

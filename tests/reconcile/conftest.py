@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import reconcile, steps, targets, wake
+from deployments import targets
+from deployments.control import reconcile, steps, wake
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Service, Target
 from tests.factories import TargetFactory

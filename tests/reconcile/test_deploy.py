@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from deployments.choices import Desired, StepState
+from deployments.control.operation_requests import operation_cancel
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Port, Service
-from deployments.operation_requests import operation_cancel
 from tests.factories import deploying, updating
 from workspaces.models import Event
 

@@ -10,11 +10,11 @@ import pytest
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import sweep, teardown
+from deployments.control import sweep, teardown
+from deployments.control.operations import EARLY_LIMIT
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Revision, Service
-from deployments.operations import EARLY_LIMIT
 from deployments.services import service_delete, service_start, service_stop
 from tests.factories import deploying, long_steps_done, updating
 

@@ -10,11 +10,13 @@ import pytest
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import reconcile, runtimes, targets
+from deployments import targets
+from deployments.building import runtimes
+from deployments.control import reconcile
+from deployments.control.instances import instance_spec
+from deployments.control.routes import compute
 from deployments.drivers.fake import FakeDriver
-from deployments.instances import instance_spec
 from deployments.models import Operation, Port, Revision, Service
-from deployments.routes import compute
 from deployments.selectors import service_log
 from deployments.services import service_delete, service_restart, service_start, service_stop
 from registry.models import VersionUse

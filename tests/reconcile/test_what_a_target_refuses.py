@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.drivers.base import DriverError, PortTaken
 from deployments.drivers.docker_client import api_error
 from deployments.drivers.fake import FakeDriver

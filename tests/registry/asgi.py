@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from django.core.asgi import get_asgi_application
 
-from registry.receiving import Receiver
+from registry.incoming.receiving import Receiver
 
 APPLICATION = Receiver(get_asgi_application())
 BOUNDARY = "slipway-test-boundary"

@@ -19,8 +19,8 @@ from django.conf import settings as studio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry import archives, staging
-from registry.staging import StagedFile
+from registry.incoming import archives, staging
+from registry.incoming.staging import StagedFile
 from workspaces.errors import Invalid, Unavailable
 
 EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "25"))

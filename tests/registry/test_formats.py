@@ -16,9 +16,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from registry import formats, formats_onnx, formats_pickle, formats_zip
-from registry.formats import Found, recognise
-from registry.formats_read import Unreadable
+from registry.formats import onnx as formats_onnx
+from registry.formats import pickles as formats_pickle
+from registry.formats import recognising as formats
+from registry.formats import zips as formats_zip
+from registry.formats.reading import Unreadable
+from registry.formats.recognising import Found, recognise
 from tests.registry import made
 
 EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "25"))

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from django.contrib.auth import get_user_model
 
-from registry import files, staging
+from registry import files
+from registry.incoming import staging
 from tests.registry.asgi import APPLICATION, BOUNDARY, HEADERS, upload
 from tests.registry.conftest import Store
 from workspaces.tokens import token_create

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.multipart import Multipart, Part, PartEnd, boundary_of
+from registry.incoming.multipart import Multipart, Part, PartEnd, boundary_of
 from workspaces.errors import Invalid
 
 EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "25"))

@@ -12,7 +12,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from registry import selectors, services, staging
+from registry import selectors, services
+from registry.incoming import staging
 from tests.registry import made
 from tests.registry.conftest import Store
 from workspaces.errors import Invalid

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from registry import selectors, staging
+from registry import selectors
+from registry.incoming import staging
 from registry.models import VersionRecord
 from tests.registry import made
 from tests.registry.asgi import body, hang_up, post, upload

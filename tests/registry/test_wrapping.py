@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from registry import wrapping
-from registry.formats import Found, recognise
-from registry.registering import reader
+from registry.formats import wrapping
+from registry.formats.recognising import Found, recognise
+from registry.incoming.registering import reader
 from registry.samples import sample_read
 from serving.check import check
 from serving.choose import choose

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.environment_conda import conda_package, pip_version
-from registry.environment_files import conda_from, conda_read
+from registry.environments.conda import conda_package, pip_version
+from registry.environments.files import conda_from, conda_read
 
 V1 = """
 name: project_environment

@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from registry.environment_files import conda_read, requirements_read
-from registry.environment_services import environment_archive, environment_create, name_for
-from registry.environments import environment_get
+from registry.environments.files import conda_read, requirements_read
+from registry.environments.services import environment_archive, environment_create, name_for
+from registry.environments.versions import environment_get
 from workspaces.errors import Conflict, Invalid
 from workspaces.models import Event
 
@@ -136,7 +136,7 @@ def test_archiving_hides_and_restoring_shows() -> None:
 
 
 def test_curated_ones_are_made_once_and_are_not_changeable() -> None:
-    from registry.environment_curated import CURATED, curated_ensure
+    from registry.environments.curated import CURATED, curated_ensure
     from registry.models import EnvironmentVersion
 
     curated_ensure()
@@ -149,7 +149,7 @@ def test_curated_ones_are_made_once_and_are_not_changeable() -> None:
 
 
 def test_other_ranges_of_a_new_slipway_are_a_new_version() -> None:
-    from registry.environment_curated import CURATED, curated_ensure
+    from registry.environments.curated import CURATED, curated_ensure
     from registry.models import EnvironmentVersion
 
     curated_ensure()

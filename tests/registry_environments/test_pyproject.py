@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.environment_files import pyproject_read, python_choose
+from registry.environments.files import pyproject_read, python_choose
 
 PROJECT = """
 [project]

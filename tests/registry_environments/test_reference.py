@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from registry.environments import environment_get
+from registry.environments.versions import environment_get
 from registry.models import Environment, EnvironmentVersion
 from workspaces.errors import Invalid, NotFound
 

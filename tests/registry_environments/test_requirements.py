@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.environments import _refuse_sources
-from registry import environment_rules as rules
-from registry.environment_files import environment_file_read, requirements_read
+from deployments.building.environments import _refuse_sources
+from registry.environments import rules
+from registry.environments.files import environment_file_read, requirements_read
 
 GOOD = st.sampled_from(
     [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from registry.source_folders import SourceFile, source_create
+from registry.scripts.folders import SourceFile, source_create
 from tests.deploy_pages.conftest import ada as ada
 from tests.deploy_pages.conftest import service as service
 from tests.services.conftest import Create

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from deployments.models import Service
-from registry import source_folders as sources
+from registry.scripts import folders
 from tests.scripts.conftest import ECHO
 from tests.v1_files.test_deploymentconfig import ACI, AKS
 from tests.v1_files.test_inferenceconfig import SAMPLE
@@ -84,7 +84,7 @@ def test_wrong_bodies_are_400(ada: Client, model: str, body: Any) -> None:
 
 def test_an_upload_without_files_or_with_too_many_is_400(ada: Client, model: str) -> None:
     assert ada.post("/api/v1/sources", {"x": "1"}).status_code == 400
-    many = [(f"{number}.py", b"") for number in range(sources.MAX_FILES + 1)]
+    many = [(f"{number}.py", b"") for number in range(folders.MAX_FILES + 1)]
     answer = upload(ada, *many)
     assert answer.status_code == 400
     assert "files" in answer.json()["message"]

@@ -14,19 +14,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from deployments import script_parts
-from deployments import scripted as steps
-from deployments.checks import inference_check
 from deployments.choices import StepName
+from deployments.configuring import scripted as steps
+from deployments.configuring.checks import inference_check
+from deployments.configuring.inference import needs
+from deployments.control.instances import instance_spec
+from deployments.control.operations import operation_end
+from deployments.control.step_handlers import Work, copy_model
+from deployments.control.teardown import clean_up
 from deployments.drivers.docker_layout import inner
-from deployments.inference import needs
-from deployments.instances import instance_spec
 from deployments.models import Revision, Service
-from deployments.operations import operation_end
-from deployments.preflight import preflight
+from deployments.pages import script_parts
 from deployments.services import service_update
-from deployments.step_handlers import Work, copy_model
-from deployments.teardown import clean_up
+from deployments.trying.preflight import preflight
 from registry.models import Environment, EnvironmentVersion, VersionUse
 from serving.script.layout import lay_out, models_of
 from tests.factories import RevisionFactory
@@ -275,7 +275,7 @@ def prepared(scripted: Any, **changes: Any) -> tuple[Revision, list[str]]:
     done, lines = work(operation)
     copy_model(done)
     copy_model(done)  # again is the same
-    from deployments.step_handlers import copied_facts
+    from deployments.control.step_handlers import copied_facts
 
     found = steps.facts(done, copied_facts(done.model_dir))
     done.keep(environment_hash="e" * 64, loader="script")

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from deployments.models import Service
 from registry.models import Environment, EnvironmentVersion
-from registry.source_folders import source_read
+from registry.scripts.folders import source_read
 from tests.deploy_pages.html import Page
 from tests.deploy_pages.test_deploy import HTMX, form
 from tests.deploy_pages.test_deploy import targets as targets

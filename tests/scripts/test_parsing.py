@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.scripts import MAX_SCRIPT, name_check, script_check
+from registry.scripts.parsing import MAX_SCRIPT, name_check, script_check
 from serving.script import signature
 from serving.script.errors import ScriptError
 

@@ -19,10 +19,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from deployments import sweep
-from registry import source_folders as sources
-from registry.source_archives import archive_files
-from registry.source_folders import SourceFile, SourceInfo, source_create, source_edit, source_read
+from deployments.control import sweep
+from registry.scripts import folders
+from registry.scripts.folders import (
+    SourceFile,
+    SourceInfo,
+    source_create,
+    source_edit,
+    source_read,
+)
+from registry.scripts.source_archives import archive_files
 from tests.factories import RevisionFactory
 from tests.scripts.conftest import ECHO, Keep
 from workspaces.errors import Invalid, NotFound
@@ -48,7 +54,7 @@ def left() -> list[str]:
 
 def test_files_are_kept_read_only_under_the_name_of_their_content(make: Make) -> None:
     info = make({"score.py": b"x = 1\n", "lib/help.py": b""})
-    folder = sources.source_path(info.sha256)
+    folder = folders.source_path(info.sha256)
     assert [item["path"] for item in info.files] == ["lib/help.py", "score.py"]
     assert info.scripts == ["score.py", "lib/help.py"]
     assert (folder / "score.py").read_bytes() == b"x = 1\n"
@@ -114,7 +120,7 @@ def test_any_paths_are_kept_inside_or_refused(make: Make, files: dict[str, bytes
 
 
 def source_read_bytes(sha256: str, path: str) -> bytes:
-    return (sources.source_path(sha256) / path).read_bytes()
+    return (folders.source_path(sha256) / path).read_bytes()
 
 
 def test_no_files_too_many_files_and_too_many_bytes_are_refused(
@@ -122,10 +128,10 @@ def test_no_files_too_many_files_and_too_many_bytes_are_refused(
 ) -> None:
     with pytest.raises(Invalid, match="no files"):
         make({})
-    monkeypatch.setattr(sources, "MAX_FILES", 2)
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
     with pytest.raises(Invalid, match="At most 2 files"):
         make({"a": b"", "b": b"", "c": b""})
-    monkeypatch.setattr(sources, "MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(folders, "MAX_BYTES", 1024 * 1024)
     with pytest.raises(Invalid, match="At most 1 MB"):
         make({"a": b"x" * 700_000, "b": b"x" * 700_000})
     assert left() == []
@@ -154,7 +160,7 @@ def test_what_is_no_text_is_not_shown(make: Make) -> None:
 @pytest.mark.parametrize("sha256", ["", "0" * 64, "../models", None, 3])
 def test_an_unknown_folder_is_not_found(sha256: Any, model: str) -> None:
     with pytest.raises(NotFound):
-        sources.source_path(sha256)
+        folders.source_path(sha256)
 
 
 # --- archives --------------------------------------------------------------------------------
@@ -228,7 +234,7 @@ def test_a_link_in_a_zip_is_refused(user: User, model: str) -> None:
 
 
 def test_a_bomb_ends_at_the_limit(user: User, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(folders, "MAX_BYTES", 1024 * 1024)
     with pytest.raises(Invalid, match="At most 1 MB"):
         unpack("x.zip", zipped({"score.py": bytes(50_000_000)}), user)
     assert left() == []
@@ -269,7 +275,7 @@ def test_what_no_revision_names_is_swept_after_a_day(keep: Keep) -> None:
     used, unused, young = keep("a = 1"), keep("b = 1"), keep("c = 1")
     RevisionFactory(inference={"entryScript": "score.py", "source": used})
     for sha256 in (used, unused):
-        aged(sources.source_path(sha256))
+        aged(folders.source_path(sha256))
     stale = aged_staging()
     sweep.run()
     assert (settings.DATA.sources / used).is_dir()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from registry.script_templates import TITLES, templates
-from registry.scripts import script_check
+from registry.scripts.parsing import script_check
+from registry.scripts.templates import TITLES, templates
 from tests.serving.replica import Replica
 
 ROWS = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [0.0, 0.0, 1.0], [5.0, 1.0, 2.0]])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from deployments import targets, wake
+from deployments import targets
+from deployments.control import wake
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Service
 from deployments.services import service_create

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from deployments import background, step_handlers, steps, sweep, wake
 from deployments.choices import OperationKind, OperationStatus, StepName, StepState
+from deployments.control import background, step_handlers, steps, sweep, wake
+from deployments.control.operation_requests import operation_cancel, operation_retry
+from deployments.control.step_handlers import StepFailed, Work
 from deployments.models import Operation
-from deployments.operation_requests import operation_cancel, operation_retry
-from deployments.step_handlers import StepFailed, Work
 from workspaces.errors import Conflict
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from deployments.access.credentials import service_keys, service_keys_regenerate
 from deployments.choices import OperationStatus
-from deployments.credentials import service_keys, service_keys_regenerate
+from deployments.control.operation_requests import operation_cancel, operation_retry
+from deployments.control.operations import operation_end
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Operation, Revision, Service
-from deployments.operation_requests import operation_cancel, operation_retry
-from deployments.operations import operation_end
 from deployments.services import (
     service_delete,
     service_restart,

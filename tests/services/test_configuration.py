@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.configuration import (
+from deployments.configuring.configuration import (
     DeploymentConfiguration,
     defaults,
     from_dict,

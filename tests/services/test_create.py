@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from deployments.configuration import GB
+from deployments.configuring.configuration import GB
+from deployments.control.ports import port_for
 from deployments.models import Operation, Revision, Service, Target
-from deployments.ports import port_for
 from registry.models import VersionRecord, VersionUse
 from tests.factories import RevisionFactory, ServiceFactory
 from tests.services.conftest import Create

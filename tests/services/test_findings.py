@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from deployments import findings, runtimes
+from deployments.building import runtimes
 from deployments.choices import OperationKind
-from deployments.configuration import DeploymentConfiguration
-from deployments.forms import answers_read
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Finding
+from deployments.pages.forms import answers_read
+from deployments.trying import findings
 from registry import selectors as registry
 from registry.models import VersionRecord
 from registry.records import records_forget

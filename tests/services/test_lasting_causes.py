@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from deployments.control.step_handlers import StepFailed, Work, copy_model
 from deployments.models import Operation, Step
-from deployments.step_handlers import StepFailed, Work, copy_model
 from tests.services.conftest import Create
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deployments import loading, modelcheck
+from deployments.building import loading, modelcheck
 from deployments.models import ModelCheck, Revision
 from registry.facts import Facts
 from tests.factories import RevisionFactory

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from deployments import processes
-from deployments.trial import MemoryWatch, TooMuchMemory
+from deployments.building import processes
+from deployments.trying.trial import MemoryWatch, TooMuchMemory
 
 
 def run(program: str, limit_mb: float) -> tuple[int, list[str]]:

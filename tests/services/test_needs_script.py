@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from deployments.checks import script_check, version_get
+from deployments.configuring.checks import script_check, version_get
 from deployments.models import Service
-from deployments.preflight import preflight
 from deployments.services import service_update
+from deployments.trying.preflight import preflight
 from tests.services.conftest import Create, Turn
 from workspaces.errors import Invalid
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments import oplog
 from deployments.choices import OperationStatus, StepState
+from deployments.control.operations import operation_end, step_end
 from deployments.drivers.fake import FakeDriver
+from deployments.logs import oplog
+from deployments.logs.utf8 import decode_whole
 from deployments.models import Operation
-from deployments.operations import operation_end, step_end
-from deployments.utf8 import decode_whole
 from tests.factories import deploying
 
 lines = st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deployments.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Service, Target
-from deployments.preflight import preflight
+from deployments.trying.preflight import preflight
 from registry.models import VersionRecord
 from tests.factories import RevisionFactory, ServiceFactory, TargetFactory
 

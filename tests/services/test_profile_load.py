@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deployments.profile_load import Measured, run_level, target_of
+from deployments.trying.profile_load import Measured, run_level, target_of
 
 BODY = b'{"inputs": [1]}'
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.profile_plan import (
+from deployments.pages.wizard import TARGET_UTILISATION
+from deployments.trying.profile_plan import (
     CLIENTS,
     Level,
     Wanted,
@@ -23,7 +24,6 @@ from deployments.profile_plan import (
     replicas_needed,
     stop_reason,
 )
-from deployments.wizard import TARGET_UTILISATION
 
 ANY = Wanted()
 TIMES = st.lists(st.floats(0.01, 1e5), max_size=50)

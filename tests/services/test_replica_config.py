@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.configuration import validate
+from deployments.configuring.configuration import validate
+from deployments.control.instances import instance_spec
 from deployments.drivers.fake import FakeDriver
-from deployments.instances import instance_spec
 from deployments.models import Revision
 from serving.contract import ReplicaConfig
 from tests.factories import RevisionFactory

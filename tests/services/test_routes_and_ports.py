@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from config.paths import DataFolder
-from deployments import ports, routes
+from deployments.control import ports, routes
 from deployments.drivers.base import NoCapacity
 from deployments.drivers.fake import FakeDriver
 from deployments.models import Port, Service

@@ -15,9 +15,10 @@ from django.db import connection
 from django.utils import timezone
 
 from config.paths import DataFolder
-from deployments import heartbeats, loop, reconcile, runtimes, steps, sweep
+from deployments.building import runtimes
+from deployments.control import heartbeats, loop, reconcile, steps, sweep
+from deployments.control.instances import instance_spec
 from deployments.drivers.fake import FakeDriver
-from deployments.instances import instance_spec
 from deployments.models import Heartbeat, Operation, Port, Service, Target
 from tests.factories import RevisionFactory, TargetFactory, deploying
 from tests.services.conftest import Turn

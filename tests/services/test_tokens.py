@@ -12,10 +12,10 @@ import time_machine
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from deployments.credentials import service_keys_regenerate
-from deployments.keys import auth_document
+from deployments.access.credentials import service_keys_regenerate
+from deployments.access.keys import auth_document
+from deployments.access.tokens import service_token
 from deployments.models import Revision, Service
-from deployments.tokens import service_token
 from tests.factories import RevisionFactory
 from workspaces.errors import Conflict
 from workspaces.models import Event

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.check_values import Check, check_from, worst
-from deployments.trial import Ran, answer_read
-from deployments.trial_checks import checks_of
+from deployments.configuring.check_values import Check, check_from, worst
+from deployments.trying.trial import Ran, answer_read
+from deployments.trying.trial_checks import checks_of
 
 GOOD = {"trial": 1, "ok": True, "stage": "", "error": "", "load_seconds": 1.25, "rows": 3,
         "ms_per_row": 0.5, "first_ms": 2.0, "rest_mb": 100, "peak_mb": 120, "output_equal": None,

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import examples
-from deployments.jsontext import pretty
+from deployments.configuring.jsontext import pretty
+from deployments.pages import examples
 
 SIGNATURE = {
     "inputs": [

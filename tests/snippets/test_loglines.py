@@ -1,6 +1,6 @@
 """Log lines: levels, times, tracebacks, the runtime's JSON."""
 
-from deployments.loglines import at_least, parse, shown
+from deployments.logs.loglines import at_least, parse, shown
 
 TEXT = """== Start ==
 20260101120001|Starting process on port 20001

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.snippets import KEY_PLACEHOLDER, Snippet, snippets
+from deployments.pages.snippets import KEY_PLACEHOLDER, Snippet, snippets
 
 NASTY = {
     "dataframe_split": {

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.choices import Desired, ServiceState
+from deployments.control.state import Facts, Probe, Verdict, derive, next_check_seconds
 from deployments.drivers.base import Observation, Phase
-from deployments.state import Facts, Probe, Verdict, derive, next_check_seconds
 
 DIGEST = "wanted"
 

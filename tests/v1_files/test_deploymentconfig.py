@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import configuration
-from deployments.v1_json import deployment_export, deployment_import, is_v1, kept
+from deployments.configuring import configuration
+from deployments.configuring.v1_json import deployment_export, deployment_import, is_v1, kept
 from workspaces.errors import Invalid
 
 RESOURCES = "containerResourceRequirements"

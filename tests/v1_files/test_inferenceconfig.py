@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.v1_inference import (
+from registry.scripts.v1_inference import (
     inference_export,
     inference_import,
     is_v1,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import wizard_table as table
-from deployments.wizard import Answers, TargetFacts, recommend, size
+from deployments.pages import wizard_table as table
+from deployments.pages.wizard import Answers, TargetFacts, recommend, size
 
 LOCAL = TargetFacts("local", "local", memory_total_mb=16_000, memory_free_mb=8_000)
 DOCKER = TargetFacts("docker", "docker", memory_total_mb=16_000, memory_free_mb=8_000)

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from deployments import at_hand
-from deployments.check_values import Check, check_from, worst
-from deployments.preflight import preflight
-from deployments.preflight_steps import CHECKS, MEASURED
-from deployments.trials import preflight_ask
+from deployments.configuring.check_values import Check, check_from, worst
+from deployments.trying import at_hand
+from deployments.trying.preflight import preflight
+from deployments.trying.preflight_steps import CHECKS, MEASURED
+from deployments.trying.trials import preflight_ask
 from workspaces.errors import Problem
 
 SIGNS = {"passed": "ok", "warning": "look", "failed": "FAILED"}

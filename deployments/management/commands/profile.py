@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from deployments import at_hand
-from deployments.preflight_steps import MEASURED
-from deployments.profiles import profile_ask
+from deployments.trying import at_hand
+from deployments.trying.preflight_steps import MEASURED
+from deployments.trying.profiles import profile_ask
 from workspaces.errors import Problem
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from deployments import wake
+from deployments.control import wake
 from tests.browser.every_page import crowd, crowd_environments
 from tests.browser.harness import RESULTS, THEMES, assert_accessible, assert_fits
 from tests.tracking.mlflow_store import make_template

@@ -15,7 +15,7 @@ from django.utils import timezone
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 
-from deployments import keys
+from deployments.access import keys
 from deployments.choices import (
     Desired,
     OperationKind,
@@ -24,7 +24,7 @@ from deployments.choices import (
     StepName,
     StepState,
 )
-from deployments.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Operation, Revision, Service, Step, Target
 from registry.models import VersionUse
 from workspaces.tracking_stores import store_id

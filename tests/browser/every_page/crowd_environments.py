@@ -6,7 +6,7 @@ import sysconfig
 
 from django.conf import settings
 
-from deployments.environments import DONE_FILE
+from deployments.building.environments import DONE_FILE
 from registry.models import Environment, EnvironmentLock, EnvironmentVersion
 
 LONGEST = "an-environment-whose-name-is-" + "very-" * 40 + "long"

@@ -1,0 +1,1 @@
+"""The REST API of services, operations, targets, environments and findings."""

@@ -1,0 +1,1 @@
+"""What a service runs in: interpreters, environments, runtimes and images."""

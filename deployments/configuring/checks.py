@@ -1,0 +1,153 @@
+"""What a person asked for, checked before anything is made: name, target, model, configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from deployments.configuring import configuration, inference
+from deployments.configuring.configuration_reader import too_many
+from deployments.control import ports
+from deployments.models import SERVICE_NAME, Service, Target
+from registry import selectors as registry_selectors
+from registry.services import VersionInfo
+from workspaces.errors import Invalid, NotFound, Problem
+
+_MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
+
+
+def parse_model_uri(uri: Any) -> tuple[str, str]:
+    """Name and version of `models:/NAME/VERSION`.
+
+    Raises:
+        Invalid: on field `model`.
+    """
+    match = _MODEL_URI.match(uri) if isinstance(uri, str) else None
+    if match is None:
+        text = _("must look like models:/NAME/VERSION.")
+        raise Invalid(f"model {text}", fields={"model": [text]})
+    return match["name"], match["version"]
+
+
+def check_name(name: Any) -> list[str]:
+    """What is wrong with a service name, as sentences; empty when it can be used."""
+    if not isinstance(name, str) or not 3 <= len(name) <= 32:
+        return [_("must have from 3 to 32 characters.")]
+    if not re.fullmatch(SERVICE_NAME, name):
+        return [
+            _("must start with a small letter, hold small letters, digits and hyphens only, ")
+            + _("and not end with a hyphen.")
+        ]
+    return []
+
+
+def target_get(name: Any) -> Target:
+    """The target of this name.
+
+    Raises:
+        Invalid: on field `target`.
+    """
+    target = Target.objects.filter(name=name).first() if isinstance(name, str) else None
+    if target is None:
+        text = _("there is no compute target named %(name)s.") % {"name": name}
+        raise Invalid(f"target: {text}", fields={"target": [text]})
+    return target
+
+
+def collect(problems: list[Problem]) -> None:
+    """Raise what was found as one Invalid with every field; a thing that alone is absent as such.
+
+    Raises:
+        Invalid. NotFound: the only thing that is wrong.
+    """
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise problems[0]
+    fields: dict[str, list[str]] = {}
+    for problem in problems:
+        for name, texts in problem.fields.items():
+            fields.setdefault(name, []).extend(texts)
+    raise Invalid(" ".join(problem.message for problem in problems), fields=fields)
+
+
+def configured(
+    place: Target,
+    given: Any,
+    before: configuration.DeploymentConfiguration | None,
+    service: Service | None = None,
+) -> configuration.DeploymentConfiguration:
+    """The configuration that was asked for, on a port that no other service has.
+
+    Args:
+        service: the one that is changed; None for a new one.
+    Raises:
+        Invalid: every violation by field.
+    """
+    asked = {} if given is None else given
+    problems: list[Problem] = []
+    made = None
+    try:
+        made = configuration.validate(place.kind, asked, before)
+    except Invalid as problem:
+        problems.append(problem)
+    port = asked.get("port") if isinstance(asked, Mapping) else None
+    holder = ports.holder(port, besides=service) if type(port) is int else ""
+    if holder:
+        text = _("%(port)s is the port of the service %(name)s; choose another or none.")
+        words = text % {"port": port, "name": holder}
+        problems.append(Invalid(f"port {words}", fields={"port": [words]}))
+    collect(problems)
+    assert made is not None
+    return made
+
+
+def base_configuration(place: Target, model: Any) -> configuration.DeploymentConfiguration:
+    """Our defaults for this model: memory the larger of 1 GB and 1.5 x measured."""
+    measured = None
+    match = _MODEL_URI.match(model) if isinstance(model, str) else None
+    if match is not None:
+        measured = registry_selectors.measured_memory_mb(match["name"], match["version"])
+    return configuration.validate(place.kind, configuration.defaults(place.kind, measured))
+
+
+def version_get(uri: Any) -> VersionInfo:
+    """The model version of a `models:/` URI; absent is NotFound on field `model`."""
+    name, version = parse_model_uri(uri)
+    try:
+        return registry_selectors.version_get(name, version)
+    except NotFound as problem:
+        raise NotFound(problem.message, fields={"model": [problem.message]}) from None
+
+
+def check_tags(tags: Mapping[str, str] | None) -> None:
+    """Refuse too many tags, or too large ones. Raises: Invalid: on field `tags`."""
+    if tags is not None and (text := too_many(tags)):
+        raise Invalid(f"tags {text}", fields={"tags": [text]})
+
+
+def inference_check(given: Any, model: Any = None) -> dict[str, Any]:
+    """The inference configuration as it is kept with a revision; `{}` is no code.
+
+    Args:
+        given: ours or v1's JSON; None is no code.
+        model: URI of the service's own model.
+    Raises:
+        Invalid: every violation, on fields `inference` and `inference.…`.
+    """
+    if given is None or given == {}:
+        return {}
+    return inference.read(given, model, version_get)
+
+
+def script_check(version: VersionInfo, inference: Mapping[str, Any] | None) -> None:
+    """Refuse to deploy without code what is no MLflow model.
+
+    Raises:
+        Invalid: on field `inference`, with the reason.
+    """
+    if version.needs_script and not inference:
+        raise Invalid(version.why_script, fields={"inference": [version.why_script]})

@@ -1,0 +1,1 @@
+"""Logs of operations and services, read by offset."""

@@ -1,0 +1,1 @@
+"""What pages are filled with: forms, the Deploy page, examples and snippets."""

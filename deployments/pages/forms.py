@@ -1,0 +1,290 @@
+"""What people type on the Deploy page and in Settings, as the values services take.
+
+Numbers that cannot be read are passed on as the text they are: the service functions name every
+violation at once, so there is one place that knows the ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from deployments.models import Service
+from deployments.pages import script_form
+from deployments.pages import wizard_table as table
+from deployments.pages.script_form import ScriptInput, script_input
+from deployments.pages.wizard import Answers
+from registry.models import VersionRecord
+from workspaces.errors import Invalid
+
+NAME_LIMIT = 32
+LARGEST = 1e15
+
+# names of the configuration -> names of the form's controls, and what a person calls them
+CONTROLS: dict[str, str] = {
+    "name": "name",
+    "model": "version",
+    "target": "target",
+    "containerResourceRequirements.cpu": "cpu",
+    "containerResourceRequirements.memoryInGB": "memory",
+    "containerResourceRequirements": "cpu",
+    "authEnabled": "auth",
+    "maxConcurrentRequestsPerContainer": "max_concurrent",
+    "maxQueueWaitMs": "queue_wait",
+    "scoringTimeoutMs": "timeout",
+    "port": "port",
+    "tags": "tags",
+    "description": "description",
+    **script_form.CONTROLS,
+}
+LABELS = {
+    "name": gettext_lazy("Name"),
+    "version": gettext_lazy("Model version"),
+    "target": gettext_lazy("Where"),
+    "cpu": gettext_lazy("CPU"),
+    "memory": gettext_lazy("Memory"),
+    "auth": gettext_lazy("Key authentication"),
+    "max_concurrent": gettext_lazy("Concurrent requests"),
+    "queue_wait": gettext_lazy("Queue wait"),
+    "timeout": gettext_lazy("Scoring timeout"),
+    "port": gettext_lazy("Port"),
+    "tags": gettext_lazy("Tags"),
+    "description": gettext_lazy("Description"),
+    **script_form.LABELS,
+}
+
+
+@dataclass(frozen=True)
+class DeployInput:
+    """The Deploy page's controls as text, and what was wrong with them."""
+
+    model: str
+    version: str = ""
+    name: str = ""
+    target: str = ""
+    kind: str = ""
+    cpu: str = "1"
+    memory: str = "1"
+    auth: bool = True
+    max_concurrent: str = "64"
+    queue_wait: str = "500"
+    timeout: str = "60"  # seconds; the configuration counts milliseconds
+    port: str = ""
+    description: str = ""
+    tags: str = ""
+    script: ScriptInput = field(default_factory=ScriptInput)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def model_uri(self) -> str:
+        return f"models:/{self.model}/{self.version}"
+
+    @property
+    def advanced_errors(self) -> bool:
+        """Whether the collapsed part holds an error, and must be open."""
+        hidden = {"max_concurrent", "queue_wait", "timeout", "port"}
+        return bool(hidden & set(self.errors))
+
+    def deployment(self) -> dict[str, Any]:
+        """The deployment configuration in v1's JSON names."""
+        timeout = number(self.timeout)
+        raw: dict[str, Any] = {
+            "containerResourceRequirements": {
+                "cpu": number(self.cpu),
+                "memoryInGB": number(self.memory),
+            },
+            "authEnabled": self.auth,
+            "maxConcurrentRequestsPerContainer": number(self.max_concurrent),
+            "maxQueueWaitMs": number(self.queue_wait),
+            "scoringTimeoutMs": timeout * 1000 if isinstance(timeout, int | float) else timeout,
+        }
+        if self.kind == "local" and self.port.strip():
+            raw["port"] = number(self.port)
+        return raw
+
+    def with_problem(self, fields: Mapping[str, list[str]]) -> DeployInput:
+        """The same input with the sentences of a Problem at their controls."""
+        errors: dict[str, list[str]] = {name: list(texts) for name, texts in self.errors.items()}
+        for name, texts in fields.items():
+            control = CONTROLS.get(name) or CONTROLS.get(".".join(name.split(".")[:2]), name)
+            known = errors.setdefault(control, [])
+            known.extend(text for text in texts if text not in known)
+        return replace(self, errors=errors)
+
+    def labelled_errors(self) -> dict[str, list[str]]:
+        """The errors under the names that people see."""
+        return {str(LABELS.get(name, name)): texts for name, texts in self.errors.items()}
+
+
+def number(text: str) -> Any:
+    """A number from text; empty is None (the default), anything else stays text to be refused."""
+    stripped = text.strip().replace(",", ".")
+    if not stripped:
+        return None
+    for read in (int, float):
+        try:
+            value = read(stripped)
+        except ValueError:
+            continue
+        return value if abs(value) < LARGEST else text  # NaN and infinity stay text too
+    return text
+
+
+def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
+    """Read a posted Deploy page. `kind` is that of the chosen target, "" when there is none."""
+    texts: dict[str, Any] = {
+        name: str(posted.get(name, "")).strip()
+        for name in (
+            *("model", "version", "name", "target", "cpu", "memory", "max_concurrent"),
+            *("queue_wait", "timeout", "port", "description", "tags"),
+        )
+    }
+    script = script_input(posted)
+    return DeployInput(**texts, kind=kind, auth=bool(posted.get("auth")), script=script)
+
+
+def with_deployment(values: DeployInput, raw: Mapping[str, Any]) -> DeployInput:
+    """The controls with what a deployment configuration names; the rest stays."""
+    resources = raw.get("containerResourceRequirements") or {}
+    timeout = raw.get("scoringTimeoutMs")
+    found: dict[str, Any] = {
+        "cpu": resources.get("cpu"),
+        "memory": resources.get("memoryInGB"),
+        "max_concurrent": raw.get("maxConcurrentRequestsPerContainer"),
+        "queue_wait": raw.get("maxQueueWaitMs"),
+        "timeout": timeout / 1000 if isinstance(timeout, int | float) else timeout,
+        "port": raw.get("port"),
+        "description": raw.get("description"),
+    }
+    texts: dict[str, Any] = {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in found.items()
+        if value is not None
+    }
+    if isinstance(tags := raw.get("tags"), Mapping):
+        texts["tags"] = ", ".join(f"{key}={value}" for key, value in tags.items())
+    if isinstance(auth := raw.get("authEnabled"), bool):
+        texts["auth"] = auth
+    return replace(values, **texts)
+
+
+def tags_parse(text: str, separators: str = "\n") -> dict[str, str]:
+    """`key=value` lines as a dict; a key alone has an empty value.
+
+    Args:
+        separators: characters that end a tag; where people have one line only, commas too.
+    Raises:
+        Invalid: on field `tags`.
+    """
+    tags: dict[str, str] = {}
+    for part in re.split(f"[{separators}]", text):
+        key, _sign, value = part.partition("=")
+        if not part.strip():
+            continue
+        if not key.strip():
+            message = _("Write each tag as key=value; “%(part)s” has no key.")
+            raise Invalid(
+                message % {"part": part.strip()},
+                fields={"tags": [message % {"part": part.strip()}]},
+            )
+        tags[key.strip()] = value.strip()
+    return tags
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """The inverse of `tags_parse`."""
+    return "\n".join(f"{key}={value}" if value else key for key, value in tags.items())
+
+
+def service_name(model: str, version: str) -> str:
+    """`<model>-v<version>` made to fit the rule of service names."""
+    suffix = "-v" + (re.sub(r"[^a-z0-9]+", "", version.lower()) or "1")
+    base = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-").lstrip("0123456789-")
+    base = base or "model"
+    return base[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
+
+
+def free_name(wanted: str) -> str:
+    """`wanted`, or `wanted-2`, `wanted-3`, … while a service of that name exists. One query."""
+    stem = wanted[: NAME_LIMIT - 5]
+    taken = set(Service.objects.filter(name__startswith=stem).values_list("name", flat=True))
+    if wanted not in taken:
+        return wanted
+    for count in range(2, len(taken) + 3):
+        suffix = f"-{count}"
+        name = wanted[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
+        if name not in taken:
+            return name
+    return wanted
+
+
+def measured(store: str, model: str, version: str) -> VersionRecord | None:
+    """What was measured of a version, if anything."""
+    return VersionRecord.objects.filter(store=store, name=model, version=version).first()
+
+
+def answers_read(
+    posted: Mapping[str, str], memory_mb: float | None, milliseconds: float | None = None
+) -> Answers:
+    """The questions of Help me choose from a posted form.
+
+    Args:
+        memory_mb, milliseconds: measured; used where nothing was typed.
+    Raises:
+        Invalid: by question; no answer that exists is missing from its choices.
+    """
+    errors: dict[str, list[str]] = {}
+    choices = {
+        "mode": table.MODES,
+        "callers": table.CALLERS,
+        "accelerator": table.ACCELERATORS,
+        "survive": table.SURVIVALS,
+        "purpose": table.PURPOSES,
+        "authentication": table.AUTHENTICATIONS,
+    }
+    read: dict[str, Any] = {}
+    for name, allowed in choices.items():
+        value = posted.get(name)
+        if value in (None, ""):
+            continue
+        if value not in dict(allowed):
+            words = ", ".join(key for key, _label in allowed)
+            errors[name] = [_("must be one of %(words)s.") % {"words": words}]
+        read[name] = value
+    rate = _positive(posted, "requests_per_second", 1.0, 1_000_000, errors)
+    usual = milliseconds or table.DEFAULT_SECONDS * 1000
+    millis = _positive(posted, "milliseconds", usual, 3_600_000, errors)
+    gigabytes = _positive(posted, "memory", None, 4096, errors)
+    if errors:
+        raise Invalid(_("Some answers cannot be used."), fields=errors)
+    assert rate is not None
+    assert millis is not None
+    return Answers(
+        **read,
+        requests_per_second=rate,
+        seconds_per_request=millis / 1000,
+        memory_mb=gigabytes * 1024 if gigabytes is not None else memory_mb,
+        trusted=str(posted.get("trusted", "yes")) not in {"no", "False", "false"},
+    )
+
+
+def _positive(
+    posted: Mapping[str, Any],
+    name: str,
+    default: float | None,
+    high: float,
+    errors: dict[str, list[str]],
+) -> float | None:
+    raw = posted.get(name)
+    value = number(str(raw)) if raw is not None else None
+    if value is None:
+        return default
+    if isinstance(value, str) or not 0 < value <= high:
+        errors[name] = [_("must be a number above 0, at most %(high)s.") % {"high": f"{high:g}"}]
+        return default
+    return float(value)

@@ -1,0 +1,1 @@
+"""What is known before deploying: pre-flight, trial runs and profiles."""

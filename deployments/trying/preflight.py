@@ -1,0 +1,179 @@
+"""Pre-flight: what can be known before deploying, as a list of checks with a sentence each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from deployments.building import pythons
+from deployments.configuring.check_values import Check as Check
+from deployments.configuring.checks import (
+    base_configuration,
+    check_name,
+    configured,
+    inference_check,
+    target_get,
+    version_get,
+)
+from deployments.configuring.configuration import DeploymentConfiguration
+from deployments.configuring.inference import needs
+from deployments.models import Service, Target
+from registry.services import VersionInfo
+from workspaces.errors import Problem
+
+MB = 1024 * 1024
+
+
+def preflight(
+    *,
+    name: str,
+    model: str,
+    target: str,
+    inference: Mapping[str, Any] | None = None,
+    deployment: Mapping[str, Any] | None = None,
+) -> list[Check]:
+    """Everything that would stop or harm this deployment; changes nothing, raises nothing.
+
+    Takes as long as one look at MLflow's store; the target's last check is used.
+    """
+    checks = [_name(name)]
+    place, target_check = _target(target)
+    checks.append(target_check)
+    version, model_checks = _model(model, scripted=bool(inference))
+    checks += model_checks
+    if place is not None:
+        checks += _configuration(place, model, deployment)
+    scripted, script_checks = _inference(inference, model)
+    checks += script_checks
+    if version is not None and place is not None:
+        minor = needs(scripted, [], version.python_version).python
+        checks.append(_python(place, minor))
+    checks.append(_disk())
+    return checks
+
+
+def _name(name: str) -> Check:
+    if texts := check_name(name):
+        return Check("name", "failed", _("The name ") + " ".join(texts), _("Choose another name."))
+    if Service.objects.filter(name=name).exists():
+        text = _("A service named %(name)s exists already; choose another name.")
+        step = _("Delete or update that service, or choose another name.")
+        return Check("name", "failed", text % {"name": name}, step)
+    return Check("name", "passed", _("The name is free."))
+
+
+def _target(name: str) -> tuple[Target | None, Check]:
+    try:
+        place = target_get(name)
+    except Problem as problem:
+        return None, Check("target", "failed", problem.message)
+    if place.checked_at is None:
+        step = _("Check it on its page.")
+        return place, Check("target", "warning", _("The target has not been checked yet."), step)
+    if place.problems:
+        step = _("Mend that and check the target again, or choose another.")
+        return place, Check("target", "failed", " ".join(place.problems), step)
+    return place, Check("target", "passed", _("%(name)s is ready.") % {"name": place.name})
+
+
+def _model(uri: str, *, scripted: bool) -> tuple[VersionInfo | None, list[Check]]:
+    try:
+        version = version_get(uri)
+    except Problem as problem:
+        return None, [Check("model", "failed", problem.message)]
+    if scripted:
+        return version, [Check("model", "passed", _("The entry script loads the model."))]
+    if version.needs_script:
+        return version, [Check("model", "failed", version.why_script)]
+    return version, list(_model_checks(version))
+
+
+def _model_checks(version: VersionInfo) -> Iterator[Check]:
+    if "python_function" not in version.flavors:
+        yield Check(
+            "model",
+            "failed",
+            _("The model has no python_function flavour; log it with an MLflow model flavour."),
+        )
+        return
+    yield Check("model", "passed", _("The model can be deployed without code."))
+    if not version.requirements:
+        text = _("The model lists no requirements; log it again with pip_requirements.")
+        yield Check("environment", "failed", text, _("Log it with pip_requirements."))
+    if version.signature is None:
+        text = _("The model has no signature: wrong input is found by the model itself only.")
+        yield Check("signature", "warning", text, _("Log it with mlflow.models.infer_signature."))
+    else:
+        yield Check("signature", "passed", _("Input is checked against the signature."))
+    if version.input_example is None:
+        text = _("The model has no input example: the smoke test checks health only.")
+        yield Check("example", "warning", text, _("Log it with input_example=…"))
+    else:
+        yield Check("example", "passed", _("The input example will be scored as smoke test."))
+
+
+def _configuration(place: Target, model: Any, raw: Any) -> Iterator[Check]:
+    try:
+        wish = configured(place, raw, base_configuration(place, model))
+    except Problem as problem:
+        yield Check("configuration", "failed", problem.message)
+        return
+    yield _capacity(place, wish)
+
+
+def _inference(given: Any, model: Any) -> tuple[dict[str, Any], list[Check]]:
+    try:
+        found = inference_check(given, model)
+    except Problem as problem:
+        return {}, [Check("inference", "failed", problem.message)]
+    if not found:
+        return {}, []
+    checks = [Check("inference", "passed", _("The entry script has init() and run()."))]
+    if "sampleInput" not in found:
+        text = _("There is no sample input: the smoke test may check health only.")
+        checks.append(Check("example", "warning", text))
+    return found, checks
+
+
+def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
+    total = place.capacity.get("memory_total_mb")
+    free = place.capacity.get("memory_free_mb")
+    cpus = place.capacity.get("cpu_total")
+    values = {"asked": wish.memory_mb, "total": round(total or 0), "free": round(free or 0)}
+    if total is not None and wish.memory_mb > total:
+        text = _("%(asked)s MB of memory were asked for; the target has %(total)s MB.")
+        return Check("capacity", "failed", text % values, _("Ask for less, or choose another."))
+    if cpus is not None and wish.cpu > cpus:
+        text = _("%(cpu)s CPU were asked for; the target has %(cpus)s.")
+        return Check("capacity", "failed", text % {"cpu": f"{wish.cpu:g}", "cpus": f"{cpus:g}"})
+    if free is not None and wish.memory_mb > free:
+        text = _("%(asked)s MB of memory were asked for; only %(free)s MB are free now.")
+        step = _("It waits until there is room; stop something, or ask for less.")
+        return Check("capacity", "warning", text % values, step)
+    return Check("capacity", "passed", _("There is room for it."))
+
+
+def _python(place: Target, minor: str) -> Check:
+    wanted = minor or pythons.own_minor()
+    if place.kind != "local":
+        return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
+    found = pythons.available(settings.SLIPWAY.service_user)
+    if wanted in found:
+        return Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted})
+    text = _("The model needs Python %(wanted)s; this machine has %(found)s.")
+    names = ", ".join(sorted(found)) or _("none")
+    step = _("Install it, or log the model with one of those.")
+    return Check("python", "failed", text % {"wanted": wanted, "found": names}, step)
+
+
+def _disk() -> Check:
+    root = settings.DATA.root
+    free = shutil.disk_usage(root if root.exists() else "/").free
+    if free < settings.SLIPWAY.min_free_bytes:
+        text = _("Only %(free)s MB of disk are free; free some space first.")
+        return Check("disk", "failed", text % {"free": free // MB})
+    return Check("disk", "passed", _("There is enough free disk."))

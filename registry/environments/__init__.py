@@ -1,0 +1,1 @@
+"""Environments that people can name: curated and custom, with versions."""

@@ -1,0 +1,1 @@
+"""Formats of models: recognised from their files, wrapped where no code is needed."""

@@ -1,0 +1,43 @@
+"""Entry scripts to start from: the echo, one for each format of models, and the other forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+FOLDER = "templates_text"
+TITLES = {  # name of the file -> what a person chooses
+    "echo": gettext_noop("Echo: answers with what it was sent"),
+    "sklearn": gettext_noop("scikit-learn (joblib, pickle)"),
+    "onnx": gettext_noop("ONNX Runtime"),
+    "pytorch": gettext_noop("PyTorch (TorchScript)"),
+    "tensorflow": gettext_noop("TensorFlow SavedModel"),
+    "keras": gettext_noop("Keras"),
+    "xgboost": gettext_noop("XGBoost"),
+    "lightgbm": gettext_noop("LightGBM"),
+    "two_models": gettext_noop("Several models"),
+    "schema": gettext_noop("Parameters by name (inference-schema)"),
+    "rawhttp": gettext_noop("The request itself (rawhttp)"),
+}
+
+
+@dataclass(frozen=True)
+class Template:
+    name: str
+    title: str
+    text: str
+
+
+@lru_cache(maxsize=1)
+def _texts() -> dict[str, str]:
+    folder = resources.files("registry.scripts") / FOLDER
+    return {name: (folder / f"{name}.py.txt").read_text(encoding="utf-8") for name in TITLES}
+
+
+def templates() -> list[Template]:
+    """All of them, in the order in which they are shown."""
+    return [Template(name, _(title), _texts()[name]) for name, title in TITLES.items()]
