@@ -69,7 +69,7 @@ class Index:
 
     tells_sizes = False
 
-    def __init__(self, *files: tuple[str, bytes]) -> None:
+    def __init__(self, *files: tuple[str, bytes], host: str = "127.0.0.1") -> None:
         self.files = dict(files)
         self.asked: list[str] = []
         self.holds = threading.Event()
@@ -86,9 +86,9 @@ class Index:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.server = http.server.ThreadingHTTPServer((host, 0), Answer)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/simple/"
+        self.url = f"http://{host}:{self.server.server_port}/simple/"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, request: http.server.BaseHTTPRequestHandler, *, body: bool = True) -> None:
