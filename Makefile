@@ -1,6 +1,7 @@
 # The commands of the project. `make up` is all that a person needs.
 SHELL := /bin/bash
 PY := .venv/bin/python
+unexport PYTHONDONTWRITEBYTECODE  # every process would compile all that it imports
 
 .PHONY: docs up demo down doctor test check soak bench assets lock clean base dev dev-assets help
 
