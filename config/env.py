@@ -42,6 +42,7 @@ class Env:
     max_upload_bytes: int
     max_files: int
     model_paths: tuple[Path, ...]
+    keep_deleted_days: int
     deploy_timeout_s: int
     service_user: str
     otlp_endpoint: str
@@ -160,6 +161,7 @@ def load(source: Mapping[str, str] | None = None) -> Env:
         max_upload_bytes=_int(env, "SLIPWAY_MAX_UPLOAD", 20_000_000_000, 1, 2**50),
         max_files=_int(env, "SLIPWAY_MAX_FILES", 20_000, 1, 1_000_000),
         model_paths=_folders(env, "SLIPWAY_MODEL_PATHS"),
+        keep_deleted_days=_int(env, "SLIPWAY_KEEP_DELETED_DAYS", 30, 0, 36_500),
         deploy_timeout_s=_int(env, "SLIPWAY_DEPLOY_TIMEOUT", 600, 5, 86_400),
         service_user=env.get("SLIPWAY_SERVICE_USER", "").strip() or "nobody",
         otlp_endpoint=_url(env, "SLIPWAY_OTLP_ENDPOINT"),

@@ -1,5 +1,7 @@
 """What MLflow cannot hold about a model version, keyed by store, name and version."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.db import models
 
@@ -56,6 +58,72 @@ class VersionUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} uses {self.name} version {self.version}"
+
+
+class Deleted(models.Model):
+    """What both kinds of deleted things share. A row is written before MLflow deletes."""
+
+    store = models.CharField(max_length=64)
+    name = models.CharField(max_length=512)  # of the registered model
+    gone = models.BooleanField(default=False)  # MLflow has deleted it; else it is about to
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    deleted_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def kept_until(self) -> datetime:
+        """When it is removed for good."""
+        return self.deleted_at + timedelta(days=settings.SLIPWAY.keep_deleted_days)
+
+
+class DeletedModel(Deleted):
+    """What a deleted model said of itself; its versions are rows of their own."""
+
+    # ISO text of when MLflow made it: a model of the same name that is made later is another one
+    made_at = models.CharField(max_length=64, blank=True)
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "name"], name="one_deleted_model"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeletedVersion(Deleted):
+    """All that is needed to register a deleted version anew, with the files it had."""
+
+    version = models.CharField(max_length=32)
+    identity = models.CharField(max_length=64)  # as VersionRecord's
+    made_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=500, blank=True, db_index=True)  # MLflow's own length
+    run_id = models.CharField(max_length=500, blank=True)
+    model_id = models.CharField(max_length=500, blank=True)  # of a logged model
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=dict)
+    aliases = models.JSONField(default=list)
+    record = models.JSONField(default=dict)  # of VersionRecord, all that registry.records forgets
+    # who restores or removes it just now, and how often somebody began to
+    claim = models.CharField(max_length=32, blank=True)
+    claimed_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "name", "version", "identity"], name="one_deleted_version"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
 
 
 class Environment(models.Model):

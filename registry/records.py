@@ -15,7 +15,7 @@ from workspaces.tracking_model_values import StoredVersion
 from workspaces.tracking_stores import store_id
 
 # what a row forgets when the model was deleted and made again under the same name
-_FORGOTTEN: dict[str, Any] = {
+FORGOTTEN: dict[str, Any] = {
     "facts": {},
     "manifest": [],
     "sha256": "",
@@ -37,7 +37,7 @@ _FORGOTTEN: dict[str, Any] = {
 
 def record_of(stored: StoredVersion) -> VersionRecord:
     """The row of a version, made when absent and emptied when it was another version's."""
-    identity = _identity(stored)
+    identity = identity_of(stored)
     record, _created = VersionRecord.objects.get_or_create(
         store=store_id(),
         name=stored.name,
@@ -46,7 +46,7 @@ def record_of(stored: StoredVersion) -> VersionRecord:
     )
     if record.identity != identity:
         VersionRecord.objects.filter(pk=record.pk).exclude(identity=identity).update(
-            identity=identity, **_FORGOTTEN
+            identity=identity, **FORGOTTEN
         )
         record.refresh_from_db()
     return record
@@ -82,6 +82,7 @@ def records_forget(name: str, version: str = "") -> None:
     (rows.filter(version=version) if version else rows).delete()
 
 
-def _identity(stored: StoredVersion) -> str:
+def identity_of(stored: StoredVersion) -> str:
+    """Tells a version from another one of the same name and number."""
     made = stored.created_at.isoformat() if stored.created_at else ""
     return hashlib.sha256(f"{stored.source}\n{made}".encode()).hexdigest()

@@ -8,17 +8,18 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from registry import rules, selectors
+from registry.deleted.deleting import model_delete as model_delete
+from registry.deleted.deleting import version_delete as version_delete
 from registry.formats.recognising import Found
 from registry.incoming import registering, sources
 from registry.incoming.receiving import Upload
 from registry.incoming.registering import Details, Origin, details_read
 from registry.incoming.staging import staging_open
-from registry.records import properties_add, record_of, record_write, records_forget
-from registry.uses import uses_of, uses_of_model
+from registry.records import properties_add, record_of, record_write
 from registry.values import ModelChoice, own_tags
 from registry.values import VersionInfo as VersionInfo  # deployments names it from here
 from workspaces import tracking, tracking_models
-from workspaces.errors import Conflict, Invalid, NotFound
+from workspaces.errors import Invalid, NotFound
 from workspaces.events import event_record
 from workspaces.tracking_artifacts import artifact_path_clean
 from workspaces.tracking_model_files import join_uri, model_folder_exists
@@ -235,47 +236,6 @@ def model_update(
         tracking_models.model_tags_set(name, add=add, remove=remove)
     _event("model.updated", name, "", _("Changed."), user)
     return tracking_models.model_get(name)
-
-
-def version_delete(*, name: str, version: str, user: Any) -> None:
-    """Delete one version.
-
-    Raises:
-        Conflict: services use it; `fields["services"]` names them.
-        NotFound: there is no such version.
-    """
-    tracking_models.version_get(name, version)
-    services = uses_of(name, version)
-    if services:
-        raise _in_use(_("Version %(version)s") % {"version": version}, services)
-    tracking_models.version_delete(name, version)
-    records_forget(name, version)
-    _event("version.deleted", name, version, _("Deleted."), user)
-
-
-def model_delete(*, name: str, user: Any) -> None:
-    """Delete a model with all its versions.
-
-    Raises:
-        Conflict: services use a version of it; `fields["services"]` names them.
-        NotFound: there is no such model.
-    """
-    tracking_models.model_get(name)
-    services = sorted({item for found in uses_of_model(name).values() for item in found})
-    if services:
-        raise _in_use(_("The model"), services)
-    tracking_models.model_delete(name)
-    records_forget(name)
-    _event("model.deleted", name, "", _("Deleted."), user)
-
-
-def _in_use(what: str, services: list[str]) -> Conflict:
-    message = _("%(what)s is used by %(services)s. Delete these services first.")
-    return Conflict(
-        message % {"what": what, "services": ", ".join(services)},
-        fields={"services": services},
-        code="in_use",
-    )
 
 
 def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Any, set[str]]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from registry.views import models, register, versions
+from registry.views import deleted, models, register, versions
 
 app_name = "registry"
 _VERSION = "models/<str:name>/versions/<str:version>/"
@@ -23,6 +23,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_VERSION}download/", versions.download, name="version-download"),
     path(f"{_VERSION}delete/", models.version_delete, name="version-delete"),
     path("models/<str:name>/<str:tab>/", models.model, name="model-tab"),
+    path("deleted-models/", deleted.models, name="deleted-models"),
+    path("deleted-models/<str:name>/", deleted.model, name="deleted-model"),
+    path("deleted-models/<str:name>/restore/", deleted.model_restore, name="model-restore"),
+    path("deleted-models/<str:name>/purge/", deleted.model_purge, name="model-purge"),
+    path(
+        "deleted-versions/<int:deleted_id>/restore/",
+        deleted.version_restore,
+        name="version-restore",
+    ),
+    path("deleted-versions/<int:deleted_id>/purge/", deleted.version_purge, name="version-purge"),
     path("register/", register.upload, name="upload"),
     path(
         "experiments/<str:experiment_id>/register-best/",

@@ -32,7 +32,7 @@ NAVIGATION: tuple[tuple[Any, bool, tuple[Entry, ...]], ...] = (  # caption, staf
         _("Assets"),
         False,
         (
-            Entry(_("Models"), "box", "registry:models"),
+            Entry(_("Models"), "box", "registry:models", ("/deleted-models/",)),
             Entry(_("Environments"), "layers", "deployments:environments"),
             Entry(_("Services"), "rocket", "deployments:services", ("/deploy/", "/operations/")),
         ),

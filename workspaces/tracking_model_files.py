@@ -21,8 +21,14 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from workspaces.errors import Invalid, NotFound
-from workspaces.tracking_stores import artifact_repository, local_path, mlflow_errors, stores
+from workspaces.errors import Invalid, NotFound, Unavailable
+from workspaces.tracking_stores import (
+    ELSEWHERE,
+    artifact_repository,
+    local_path,
+    mlflow_errors,
+    stores,
+)
 
 ADDED_FILES = 10  # that the studio itself puts beside an upload
 MAX_REDIRECTIONS = 5
@@ -163,6 +169,24 @@ def model_folder_exists(uri: str) -> bool:
         return ModelFolder(uri).read("MLmodel", 10_000_000) is not None
     except (NotFound, Invalid):
         return False
+
+
+def files_exist(uri: str) -> bool:
+    """Whether there is any file at a URI; True where the studio may not look.
+
+    Raises:
+        Unavailable: MLflow or its artifacts do not answer.
+    """
+    try:
+        return next(ModelFolder(uri).files(), None) is not None
+    except NotFound:
+        return False
+    except Invalid:
+        return True  # something is there, though not what can be served
+    except Unavailable as error:
+        if error.code == ELSEWHERE:
+            return True
+        raise
 
 
 def folders_at(uri: str) -> list[str]:

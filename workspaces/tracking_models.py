@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -75,6 +75,29 @@ def model_get(name: str) -> StoredModel:
     return model_value(found)
 
 
+def models_living(names: Collection[str]) -> set[str]:
+    """Which of these names are registered models; one question for all that have plain names."""
+    plain = sorted(name for name in names if re.fullmatch(r"[\w\-. ]{1,256}", name, re.ASCII))
+    found: set[str] = set()
+    if plain:
+        listed = ", ".join(f"'{name}'" for name in plain)
+        try:
+            with mlflow_errors():
+                rows = _registry().search_registered_models(f"name IN ({listed})", len(plain))
+            found = {item.name for item in rows}
+        except Invalid:  # an older server knows no IN
+            plain = []
+    return found | {name for name in set(names).difference(plain) if _lives(name)}
+
+
+def _lives(name: str) -> bool:
+    try:
+        model_get(name)
+    except NotFound:
+        return False
+    return True
+
+
 def versions_search(
     name: str, *, page_token: str = "", max_results: int = PAGE_SIZE
 ) -> Page[StoredVersion]:
@@ -116,9 +139,11 @@ def version_location(name: str, version: str) -> str:
 
 def versions_of_source(source: str) -> int:
     """How many versions refer to this place, at most 1."""
-    quoted = source.replace("'", "")
+    quote = '"' if "'" in source else "'"
+    if quote in source:  # nobody can be asked for it
+        return 1
     with mlflow_errors():
-        found = _registry().search_model_versions(f"source_path = '{quoted}'", 1)
+        found = _registry().search_model_versions(f"source_path = {quote}{source}{quote}", 1)
     return len(found)
 
 

@@ -106,6 +106,22 @@ def place_finish(place: Place) -> None:
         store.finalize_logged_model(place.model_id, LoggedModelStatus.READY)
 
 
+def place_is_own(source: str) -> bool:
+    """Whether `place_new` made this place; what runs logged is never one. Raises: Unavailable."""
+    if source.startswith(_PREFIX):
+        return source.removeprefix(_PREFIX).isalnum()
+    if not source.startswith(_MODEL) or not settings.SLIPWAY.tracking_is_remote:
+        return False
+    store, _registry = stores()
+    try:
+        with mlflow_errors():
+            made = store.get_logged_model(source.removeprefix(_MODEL))
+            experiment = store.get_experiment_by_name(EXPERIMENT)
+    except NotFound:
+        return False
+    return experiment is not None and made.experiment_id == experiment.experiment_id
+
+
 def place_remove(source: str) -> None:
     """Remove what is at a place, and the place; succeeds when there is nothing.
 

@@ -20,6 +20,7 @@ from deployments.drivers.docker import DockerDriver
 from deployments.models import Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.trying import profile_replica
+from registry.deleted import purging
 from registry.environments.selectors import lock_is_kept
 from registry.incoming import staging
 from registry.scripts import folders
@@ -48,6 +49,7 @@ def run() -> None:
         except DriverError as error:
             logger.info("no sweep of %s: %s", target.name, error)
     staging.sweep()
+    purging.sweep()
     _empty_tmp()
     _remove_old_runtimes()
     _remove_unused_folders()

@@ -260,13 +260,14 @@ def _publish(staging: Staging, details: Details, origin: Origin) -> StoredVersio
             tracking_places.place_remove_unless_used(place.source)
             staging.published()
         if made_model:
-            _remove_if_empty(details.name)
+            model_remove_if_empty(details.name)
         raise
     staging.published()
     return stored
 
 
-def _remove_if_empty(name: str) -> None:
+def model_remove_if_empty(name: str) -> None:
+    """Take back a model that was made for a version that then could not be."""
     with contextlib.suppress(Problem):
         if not tracking_models.versions_search(name, max_results=1).items:
             tracking_models.model_delete(name)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect
 
 from registry import markdown, selectors, services
+from registry.deleted import keeping
 from registry.formats.recognising import KINDS
 from registry.forms import DescriptionForm, RegisterForm, problem_add
 from registry.presentation import signature_parts
@@ -25,7 +26,7 @@ from workspaces import tracking
 from workspaces.errors import Conflict, Invalid, Problem
 from workspaces.tracking_values import Run
 
-TABS = ("versions", "details", "services")
+TABS = ("versions", "details", "services", "deleted")
 UNPROCESSABLE = 422
 PAGE_SIZE = 50  # services of a model
 
@@ -48,11 +49,19 @@ def model(request: HttpRequest, name: str, tab: str = "versions") -> HttpRespons
         raise Http404
     found = selectors.model_get(name)
     services = sorted(_services(uses_of_model(name)))
-    context: dict[str, Any] = {"model": found, "tab": tab, "services": services}
+    context: dict[str, Any] = {
+        "model": found,
+        "tab": tab,
+        "services": services,
+        "deleted_count": keeping.versions_kept(name).count(),
+        "promise": keeping.promise(),
+    }
     if tab == "versions":
         context["page"] = selectors.versions_page(name, request.GET.get("page_token", ""))
     if tab == "services":
         context["page"] = Paginator(services, PAGE_SIZE).get_page(request.GET.get("page"))
+    if tab == "deleted":
+        context["page"] = keeping.versions_page(name, request.GET.get("page_token", ""))
     if tab == "details":
         context["tags"] = own_tags(found.tags)
     return render(request, f"registry/model_{tab}.html", context)
@@ -91,7 +100,8 @@ def model_delete(request: HttpRequest, name: str) -> HttpResponse:
     except Conflict as problem:
         messages.error(request, problem.message)
         return redirect("registry:model-tab", name, "services")
-    messages.success(request, _("Model “%(name)s” was deleted.") % {"name": name})
+    text = _("Model “%(name)s” was deleted.") % {"name": name}
+    messages.success(request, f"{text} {keeping.promise()}")
     return redirect("registry:models")
 
 
@@ -103,6 +113,7 @@ def version(request: HttpRequest, name: str, version: str) -> HttpResponse:
         **_version_context(info),
         "run": _source_run(info.run_id),
         "services": uses_of(info.name, info.version),
+        "promise": keeping.promise(),
     }
     return render(request, "registry/version.html", context)
 
@@ -166,7 +177,8 @@ def version_delete(request: HttpRequest, name: str, version: str) -> HttpRespons
         messages.error(request, problem.message)
         return redirect("registry:version", name, version)
     words = {"name": name, "version": version}
-    messages.success(request, _("Version %(version)s of “%(name)s” was deleted.") % words)
+    text = _("Version %(version)s of “%(name)s” was deleted.") % words
+    messages.success(request, f"{text} {keeping.promise()}")
     return redirect("registry:model", name)
 
 

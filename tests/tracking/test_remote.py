@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.deleted import deleting, keeping, purging, restoring
 from tests.tracking.mlflow_store import Store, use
 from workspaces import tracking, tracking_models, tracking_places
 from workspaces.errors import Invalid, NotFound, Unavailable
@@ -180,6 +181,39 @@ def test_files_that_no_version_uses_are_taken_back_by_http(remote: Store, tmp_pa
     with pytest.raises(NotFound):
         list(ModelFolder(place.source).files())
     tracking_places.place_remove_unless_used(place.source)  # again is nothing
+
+
+@pytest.mark.django_db
+def test_what_was_deleted_is_restored_and_removed_by_http(remote: Store, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x")
+    place = tracking_places.place_new("deleted")
+    tracking_places.place_fill(place, tmp_path)
+    tracking_places.place_finish(place)
+    tracking_models.model_create_if_absent("deleted")
+    tracking_models.version_create(
+        name="deleted",
+        source=place.source,
+        run_id="",
+        model_id=place.model_id,
+        description="first",
+        tags={"area": "qna"},
+    )
+    deleting.version_delete(name="deleted", version="1", user=None)
+    (row,) = keeping.versions_page("deleted").items
+    assert restoring.version_restore(deleted_id=row.pk, user=None).version == "2"
+    deleting.model_delete(name="deleted", user=None)
+    assert tracking_models.models_living(["deleted", "it's"]) == set()
+    found = restoring.model_restore(name="deleted", user=None)
+    assert [(item.was, item.version) for item in found.versions] == [("2", "1")]
+    assert tracking_models.models_living(["deleted", "it's"]) == {"deleted"}
+    stored = tracking_models.version_get("deleted", "1")
+    assert (stored.description, stored.tags["area"]) == ("first", "qna")
+    assert ModelFolder(stored.source).read("a.bin", 10) == b"x"
+    deleting.model_delete(name="deleted", user=None)
+    purging.model_purge(name="deleted", user=None)
+    with pytest.raises(NotFound):
+        list(ModelFolder(place.source).files())
+    assert not tracking_places.place_is_own("models:/m-0123456789abcdef0123456789abcdef")
 
 
 def test_a_server_that_is_down_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

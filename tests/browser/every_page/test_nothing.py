@@ -10,6 +10,7 @@ EMPTY = {
     "/experiments/": "Default",
     "/experiments/0/": "No runs yet",
     "/models/": "No models yet",
+    "/deleted-models/": "No deleted models",
     "/environments/": "Slipway-minimal",
     "/environments/Slipway-minimal/": "Not resolved yet",
     "/environments/new/": "Make environment",

@@ -1,0 +1,1 @@
+"""Deleting models and versions, and restoring them until they are removed for good."""
