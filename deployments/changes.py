@@ -12,7 +12,9 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from deployments import quotas
 from deployments.choices import Desired, OperationKind, OperationStatus
+from deployments.configuring.configuration import from_dict
 from deployments.control import routes
 from deployments.control.operations import operation_end, operation_open
 from deployments.control.wake import wake
@@ -31,15 +33,24 @@ def change(
     details: Mapping[str, Any] | None = None,
     revise: Callable[[Service], Revision | None] | None = None,
 ) -> Operation:
-    """One change a person makes: a new generation and the operation that carries it out."""
+    """One change a person makes: a new generation and the operation that carries it out.
+
+    Raises:
+        Conflict: the service is being deleted, another operation is open, or the quota of its
+            target has no room for what it asks. NotFound: it is gone.
+    """
     try:
         with transaction.atomic():
+            if desired == Desired.RUNNING:
+                quotas.lock(service.target_id)
             row = Service.objects.select_related("target").get(pk=service.pk)
             if row.desired == Desired.DELETED and desired != Desired.DELETED:
                 raise Conflict(_("The service is being deleted."))
             if cancel:
                 _cancel_open(row)
             revision = revise(row) if revise else row.wanted or row.revisions.first()
+            if desired == Desired.RUNNING and revision is not None:
+                quotas.quota_check(row.target, from_dict(revision.deployment), row)
             Service.objects.filter(pk=row.pk).update(
                 **(details or {}),
                 desired=desired,

@@ -43,6 +43,18 @@ class Target(models.Model):
         return self.checked_at is not None and not self.problems
 
 
+class Quota(models.Model):
+    """What all services on a target may ask for together; see quotas.py. None: no limit."""
+
+    target = models.OneToOneField(Target, on_delete=models.CASCADE, related_name="quota")
+    services = models.PositiveIntegerField(null=True)
+    cpu = models.FloatField(null=True)  # cores
+    memory_mb = models.PositiveIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"Quota of {self.target}"
+
+
 class Service(models.Model):
     """A deployed model with a scoring URI. Three facts: desired, state, reason with message."""
 

@@ -16,6 +16,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from deployments import quotas
 from deployments.access import keys
 from deployments.changes import change, refresh
 from deployments.choices import (
@@ -73,15 +74,17 @@ def service_create(
     Returns:
         the open operation; its service is Transitioning.
     Raises:
-        Invalid: with every violation by field. Conflict: the name is taken.
+        Invalid: with every violation by field. Conflict: the name is taken, or the target's
+        quota has no room (`quota`).
         NotFound: there is no such model version. Unavailable: MLflow does not answer.
     """
     problems: list[Problem] = []
     if texts := check_name(name):
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
+    taken = not texts and Service.objects.filter(name=name).exists()
     place, settings_, version, scripted = None, None, None, {}
     original = {**(v1 or {}), **v1_of(inference, deployment)}
-    for read in ("target", "deployment", "model", "inference", "tags"):
+    for read in ("target", "deployment", "model", "inference", "tags", "quota"):
         try:
             if read == "target":
                 place = target_get(target)
@@ -96,12 +99,14 @@ def service_create(
                     script_check(version, scripted)
             elif read == "tags":
                 check_tags(tags)
-        except (Invalid, NotFound) as problem:
+            elif read == "quota" and place and settings_ and not taken:
+                quotas.quota_check(place, settings_)
+        except (Invalid, NotFound, Conflict) as problem:
             problems.append(problem)
     collect(problems)
     if place is None or settings_ is None or version is None:
         raise Invalid(_("The request is incomplete."))
-    if Service.objects.filter(name=name).exists():
+    if taken:
         raise Conflict(_name_taken(name), fields={"name": [_name_taken(name)]})
     return _create(
         name=name,
@@ -134,6 +139,8 @@ def _create(
 ) -> Operation:
     try:
         with transaction.atomic():
+            quotas.lock(place.pk)
+            quotas.quota_check(place, configuration_)
             service = Service.objects.create(
                 name=name,
                 description=description,
@@ -206,7 +213,7 @@ def service_update(
         the open operation, or None when only words about the service changed.
     Raises:
         Invalid: nothing to change, or values that cannot be used. Conflict: an operation is open,
-        or the service is being deleted.
+        the service is being deleted, or the target's quota has no room (`quota`).
     """
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
@@ -263,7 +270,9 @@ def _update_checked(
     try:
         check_tags(tags)
         settings_ = configured(service.target, deployment_read(deployment), before, service)
-    except Invalid as problem:
+        if uri is not None:
+            quotas.quota_check(service.target, settings_, service)
+    except (Invalid, Conflict) as problem:
         problems.append(problem)
     try:
         version = None if uri is None else version_get(uri)
@@ -305,7 +314,11 @@ def service_stop(*, service: Service, user: User | None) -> Operation:
 
 
 def service_start(*, service: Service, user: User | None) -> Operation:
-    """Start a stopped or failed service again with its latest revision."""
+    """Start a stopped or failed service again with its latest revision.
+
+    Raises:
+        Conflict: it runs already, an operation is open, or the target's quota has no room.
+    """
     if service.desired == Desired.RUNNING and service.state != ServiceState.FAILED:
         raise Conflict(_("The service is running already."))
     return change(service, OperationKind.START, Desired.RUNNING, user)

@@ -8,6 +8,7 @@ from deployments.views import (
     environments,
     logs,
     operations,
+    quotas,
     scoring,
     services,
     targets,
@@ -107,4 +108,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("targets/<str:name>/", targets.target_page, name="target"),
     path("targets/<str:name>/check/", targets.target_check, name="target-check"),
     path("admin/operations/", operations.operations_page, name="operations"),
+    path("admin/quotas/", quotas.quotas_page, name="quotas"),
+    path("admin/quotas/<str:name>/", quotas.quota_edit, name="quota"),
 ]

@@ -44,6 +44,7 @@ NAVIGATION: tuple[tuple[Any, bool, tuple[Entry, ...]], ...] = (  # caption, staf
         (
             Entry(_("Overview"), "gauge", "studio:admin-overview"),
             Entry(_("Operations"), "list-checks", "deployments:operations"),
+            Entry(_("Quotas"), "scale", "deployments:quotas"),
             Entry(_("Users and tokens"), "users", "workspaces:users"),
         ),
     ),

@@ -25,7 +25,7 @@ from deployments.api.common import (
 )
 from deployments.choices import OperationKind, OperationStatus
 from deployments.configuring.checks import parse_model_uri
-from deployments.configuring.choosing import all_targets, target_facts
+from deployments.configuring.choosing import all_facts
 from deployments.control import operation_requests
 from deployments.pages import paging
 from deployments.pages.forms import answers_read
@@ -191,7 +191,7 @@ class RecommendView(APIView):
         known = _measured(given.pop("model", None))
         asked = {key: str(value) for key, value in given.items()}
         answers = answers_read(asked, known.memory_mb, known.milliseconds)
-        ranked = recommend(answers, map(target_facts, all_targets()))
+        ranked = recommend(answers, all_facts())
         return Response({"items": [shapes.recommendation_body(item) for item in ranked]})
 
 

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from deployments.api import configurations as v1
-from deployments.api import environments
+from deployments.api import environments, quotas
 from deployments.api import findings as found
 from deployments.api import operations as more
 from deployments.api import services as api
@@ -43,6 +43,8 @@ urlpatterns: list[URLPattern] = [
     path("targets/recommend", more.RecommendView.as_view(), name="targets-recommend"),
     path("targets/<str:name>", more.TargetView.as_view(), name="target"),
     path("targets/<str:name>/check", more.TargetCheckView.as_view(), name="target-check"),
+    path("quotas", quotas.QuotasView.as_view(), name="quotas"),
+    path("quotas/<str:name>", quotas.QuotaView.as_view(), name="quota"),
     path("preflight", found.PreflightView.as_view(), name="preflight"),
     path(
         f"{_OF_MODEL}/preflight",

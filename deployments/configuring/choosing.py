@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployments import selectors, targets
+from deployments import quotas, selectors, targets
 from deployments.models import Target
 from deployments.pages import wizard_table as table
 from deployments.pages.wizard import TargetFacts
@@ -12,8 +12,13 @@ from deployments.pages.wizard import TargetFacts
 MB = 1024 * 1024
 
 
-def target_facts(target: Target) -> TargetFacts:
-    """A target as Help me choose weighs it."""
+def all_facts() -> list[TargetFacts]:
+    """Every target as Help me choose weighs it; their number does not change that of queries."""
+    return [_facts(state) for state in quotas.states(all_targets())]
+
+
+def _facts(state: quotas.QuotaState) -> TargetFacts:
+    target = state.target
     capacity = target.capacity or {}
     return TargetFacts(
         name=target.name,
@@ -25,6 +30,8 @@ def target_facts(target: Target) -> TargetFacts:
         memory_total_mb=capacity.get("memory_total_mb"),
         memory_free_mb=capacity.get("memory_free_mb"),
         gpus=capacity.get("gpus") or 0,
+        limits=state.limits,
+        used=state.used,
     )
 
 

@@ -6,11 +6,13 @@ It follows Azure ML's guidance on choosing a compute target, for the kinds that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
+
+from deployments.configuring.quota_rules import Ask, Limits, sentences, shortages
 
 Text = str | Promise
 
@@ -73,6 +75,8 @@ class TargetFacts:
     memory_total_mb: float | None = None
     memory_free_mb: float | None = None
     gpus: int = 0
+    limits: Limits = field(default_factory=Limits)  # its quota
+    used: Ask = field(default_factory=Ask)  # what its services ask for
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,7 @@ class Case:
             "need_gb": f"{self.sizing.memory_mb / 1024:.1f}",
             "max_gb": f"{(self.kind.max_memory_mb or 0) / 1024:g}",
             "free_gb": f"{(free or 0) / 1024:.1f}",
+            "quota": _quota_lacks(self),
         }
 
 
@@ -231,6 +236,16 @@ def _total_memory_holds(case: Case) -> bool:
 
 def _knows_free_memory(case: Case) -> bool:
     return case.target is not None and case.target.memory_free_mb is not None
+
+
+def _quota_lacks(case: Case) -> str:
+    """What of the target's quota there is no room for, in words; "" when there is."""
+    if case.target is None:
+        return ""
+    replicas = min(case.sizing.replicas, case.kind.max_replicas)
+    asked = Ask(1, case.sizing.cpu * replicas, case.sizing.memory_mb * replicas)
+    found = shortages(case.target.limits, case.target.used, asked)
+    return sentences(case.target.name, found)
 
 
 RULES: tuple[Rule, ...] = (
@@ -309,6 +324,15 @@ RULES: tuple[Rule, ...] = (
         decisive=False,
         yes=gettext_lazy("{free_gb} GB of memory are free; the service needs {need_gb} GB."),
         no=gettext_lazy("Only {free_gb} GB of memory are free; the service needs {need_gb} GB."),
+    ),
+    Rule(
+        name="quota",
+        when=lambda case: case.target is not None and case.target.limits.is_set,
+        holds=lambda case: not _quota_lacks(case),
+        weight=0,  # a quota with room is no merit
+        decisive=True,
+        yes=gettext_lazy("Its quota has room for the service."),
+        no="{quota}",
     ),
     Rule(
         name="authentication",

@@ -9,7 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from deployments import quotas
 from deployments.building import pythons
+from deployments.configuring import quota_rules
 from deployments.configuring.check_values import Check as Check
 from deployments.configuring.checks import (
     base_configuration,
@@ -123,6 +125,7 @@ def _configuration(place: Target, model: Any, raw: Any) -> Iterator[Check]:
         yield Check("configuration", "failed", problem.message)
         return
     yield _capacity(place, wish)
+    yield _quota(place, wish)
 
 
 def _inference(given: Any, model: Any) -> tuple[dict[str, Any], list[Check]]:
@@ -155,6 +158,15 @@ def _capacity(place: Target, wish: DeploymentConfiguration) -> Check:
         step = _("It waits until there is room; stop something, or ask for less.")
         return Check("capacity", "warning", text % values, step)
     return Check("capacity", "passed", _("There is room for it."))
+
+
+def _quota(place: Target, wish: DeploymentConfiguration) -> Check:
+    if not quotas.limits_of(place).is_set:
+        return Check("quota", "passed", _("The target has no quota."))
+    if found := quotas.shortages_of(place, wish):
+        said = quota_rules.sentences(place.name, found)
+        return Check("quota", "failed", said, str(quota_rules.NEXT_STEP))
+    return Check("quota", "passed", _("The target's quota has room for it."))
 
 
 def _python(place: Target, minor: str) -> Check:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from deployments import selectors, services, targets
 from deployments.configuring import configuration
 from deployments.configuring.checks import configured, inference_check
-from deployments.configuring.choosing import all_targets, capacity_of, target_cards, target_facts
+from deployments.configuring.choosing import all_facts, all_targets, capacity_of, target_cards
 from deployments.configuring.v1_configuration import configurations_import, json_read, pasted
 from deployments.models import Service, Target
 from deployments.pages import wizard_table as table
@@ -71,7 +71,7 @@ def _versions(values: DeployInput) -> list[str]:
 
 def _prefilled(model: str, version: str) -> DeployInput:
     memory_mb = registry.measured_memory_mb(model, version)
-    ranked = recommend(Answers(memory_mb=memory_mb), map(target_facts, all_targets()))
+    ranked = recommend(Answers(memory_mb=memory_mb), all_facts())
     best = ranked[0] if ranked and ranked[0].fits else None
     kind = best.kind.kind if best else "local"
     raw = configuration.defaults(kind, memory_mb)
@@ -306,7 +306,7 @@ def deploy_recommend(request: HttpRequest) -> HttpResponse:
     except Problem as problem:
         context = {"problem": problem, "questions": QUESTION_LABELS}
         return render(request, "deployments/_recommendations.html", context, status=UNPROCESSABLE)
-    ranked = recommend(answers, map(target_facts, all_targets()))
+    ranked = recommend(answers, all_facts())
     best = ranked[0] if ranked and ranked[0].fits else None
     context = {"ranked": ranked, "best": best, "values": _moved(values, best), "oob": True}
     response = render(request, "deployments/_recommendations.html", context)

@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from deployments import selectors, targets
+from deployments import quotas, selectors, targets
 from deployments.configuring.choosing import all_targets, capacity_of, target_cards
+from deployments.pages import quota_form
 from deployments.pages.wizard_table import kind_of
 from deployments.views.common import acts
 
@@ -38,13 +39,15 @@ def targets_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def target_page(request: HttpRequest, name: str) -> HttpResponse:
-    """State, capacity and services of one target."""
+    """State, capacity, quota and services of one target."""
     target = selectors.target_get(name)
+    (state,) = quotas.states([target])
     services = selectors.services_list().filter(target=target).order_by("name")
     context = {
         "target": target,
         "kind": kind_of(target.kind),
         "capacity": capacity_of(target),
+        "quota": quota_form.bars(state) if state.limits.is_set else [],
         "services": Paginator(services, PAGE_SIZE).get_page(request.GET.get("page")),
     }
     return render(request, "deployments/target.html", context)

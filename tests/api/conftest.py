@@ -101,6 +101,7 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
             "models": [logged.model],
             "version": ["1"],
             "targets": ["fake"],
+            "quotas": ["fake"],
             "environments": ["tools", "gone"],
             "hash": ["a" * 64],
             "experiment_id": [logged.experiment_id],

@@ -18,7 +18,7 @@ from tests.factories import TargetFactory
 from workspaces.models import ApiToken
 
 LISTS = ("environments", "environments/builds", "experiments", "experiments/{experiment_id}/runs",
-         "models", "operations", "services", "targets", "tokens")  # fmt: skip
+         "models", "operations", "quotas", "services", "targets", "tokens")  # fmt: skip
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.configuring.quota_rules import Ask, Limits
 from deployments.pages import wizard_table as table
 from deployments.pages.wizard import Answers, TargetFacts, recommend, size
 
@@ -150,3 +151,23 @@ def test_kinds_that_are_not_here_say_what_they_would_need() -> None:
     for kind in ("kubernetes", "aci"):
         assert missing[kind].target is None
         assert "It would need" in missing[kind].reasons_against[0]
+
+
+def test_a_target_whose_quota_has_no_room_is_not_recommended_and_says_why() -> None:
+    full = replace(LOCAL, limits=Limits(cpu=4), used=Ask(4, 3.5, 4096))
+    ranked = recommend(Answers(), [full, DOCKER])
+    assert ranked[0].target == "docker"
+    (found,) = [item for item in ranked if item.target == "local"]
+    assert not found.fits
+    said = (
+        "Target local allows 4 CPU for all services; the others take 3.5 and this one asks for 1."
+    )
+    assert said in found.reasons_against
+
+
+def test_a_quota_with_room_is_a_reason_but_no_merit() -> None:
+    roomy = replace(LOCAL, limits=Limits(services=9), used=Ask(1, 1, 1024))
+    (one,) = [item for item in recommend(Answers(), [roomy]) if item.target]
+    (other,) = [item for item in recommend(Answers(), [LOCAL]) if item.target]
+    assert "Its quota has room for the service." in one.reasons_for
+    assert (one.fits, one.score) == (other.fits, other.score)

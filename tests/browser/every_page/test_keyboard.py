@@ -90,6 +90,7 @@ def test_tab_reaches_every_control(page, world) -> None:
         "/targets/local/",
         "/admin/overview/",
         "/admin/operations/",
+        "/admin/quotas/",
         "/admin/users/",
         "/tokens/",
     ):

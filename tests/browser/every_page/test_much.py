@@ -28,7 +28,7 @@ def test_the_lists_hold_a_thousand(world, visit) -> None:
 
 
 def test_the_administrators_pages_hold_a_thousand(world, visit) -> None:
-    for path in ("overview", "operations", "users"):
+    for path in ("overview", "operations", "quotas", "users"):
         visit(f"/admin/{path}/")
     for path in ("/targets/", "/targets/local/", "/targets/docker/"):
         visit(path)

@@ -23,6 +23,7 @@ EMPTY = {
     "/tokens/": "New token",
     "/admin/overview/": "Whether every part of this studio works.",
     "/admin/operations/": "No operations yet",
+    "/admin/quotas/": "No limit is set",
     "/admin/users/": "New user",
 }
 

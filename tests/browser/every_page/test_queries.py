@@ -37,6 +37,7 @@ LISTS = (
     "/targets/local/",
     "/admin/overview/",
     "/admin/operations/",
+    "/admin/quotas/",
     "/admin/users/",
     "/tokens/",
 )
