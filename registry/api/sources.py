@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -16,10 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.archive_entries import is_archive
+from registry.files import chunks
 from registry.scripts import folders
 from registry.scripts import parsing as scripts
 from registry.scripts import templates as script_templates
-from registry.scripts.source_archives import archive_files, is_archive
+from registry.scripts.source_archives import source_unpack
 from workspaces.errors import Invalid
 from workspaces.parsers import BoundedJSONParser
 from workspaces.serializers import refusals
@@ -148,17 +148,11 @@ def _uploaded(request: Request) -> folders.SourceInfo:
     if not given:
         raise _invalid(_("must be sent: the script, or the files of its folder."))
     paths = _paths(request.POST.get("paths"), [str(item.name) for item in given])
-    with ExitStack() as stack:
-        if len(given) == 1 and is_archive(paths[0]):
-            files = stack.enter_context(archive_files(paths[0], given[0].file))
-        else:
-            files = _files(given, paths)
-        return folders.source_create(files=files, user=request.user)
-
-
-def _files(given: list[Any], paths: list[str]) -> Iterator[folders.SourceFile]:
-    for item, path in zip(given, paths, strict=True):
-        yield folders.SourceFile(path, item.file)
+    if len(given) == 1 and is_archive(paths[0]):
+        return source_unpack(name=paths[0], stream=given[0].file, user=request.user)
+    pairs = zip(given, paths, strict=True)
+    files = (folders.SourceFile(path, chunks(item.file)) for item, path in pairs)
+    return folders.source_create(files=files, user=request.user)
 
 
 def _paths(text: Any, names: list[str]) -> list[str]:

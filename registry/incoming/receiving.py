@@ -21,6 +21,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from registry.archive_entries import is_archive
 from registry.incoming import archives, registering
 from registry.incoming.multipart import Multipart, Part, PartEnd, boundary_of
 from registry.incoming.staging import (
@@ -157,7 +158,7 @@ class Upload:
             if self._archive is not None:  # it did not come alone
                 self._files.append(self.staging.move_in(self._archive))
                 self._archive = None
-            if first and archives.is_archive(part.file_name):
+            if first and is_archive(part.file_name):
                 self._archive = self._writer = self.staging.open_spare(part.file_name)
             else:
                 self._writer = self.staging.open(part.file_name)
