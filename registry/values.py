@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +75,17 @@ class VersionInfo:
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def layout(self) -> dict[str, str]:
+        """Under what name an entry script finds it: `folder`, or `entry` of what lies at the top.
+
+        Nothing is known of a version that another client made.
+        """
+        if folder := self.origin.get("folder"):
+            return {"folder": folder}
+        entry = posixpath.basename((self.origin.get("path") or "").rstrip("/"))
+        return {"entry": entry} if entry else {}
 
     @property
     def needs_script(self) -> bool:
