@@ -29,7 +29,6 @@ from deployments.pages.forms import (
     deploy_input,
     free_name,
     service_name,
-    tags_parse,
     with_deployment,
 )
 from deployments.pages.script_form import SCRIPT, ScriptInput, script_context, with_import
@@ -38,6 +37,7 @@ from deployments.trying import findings
 from deployments.trying.preflight import Check, preflight
 from deployments.views.common import go
 from registry import selectors as registry
+from registry.pairs import tags_parse
 from workspaces.errors import Conflict, Invalid, Problem
 
 FRESH = timedelta(seconds=15)  # a check of a target younger than this is shown as it is

@@ -16,8 +16,8 @@ from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.configuring.jsontext import pretty
 from deployments.models import Revision, Service
 from deployments.pages import script_form, settings_form
-from deployments.pages.forms import tags_parse, tags_text
 from deployments.views.common import go
+from registry.pairs import tags_parse, tags_text
 from registry.scripts import folders
 from workspaces.errors import Problem
 

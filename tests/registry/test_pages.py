@@ -50,9 +50,11 @@ def test_register_is_one_click_with_the_name_filled_in(store: Store, admin_clien
 def test_register_works_without_scripts(store: Store, admin_client: Client) -> None:
     url = reverse("registry:register", args=[store.run_id])
     assert "<html" in admin_client.get(url).content.decode()
-    answer = admin_client.post(url, {"name": "diabetes", "description": "d"})
-    assert answer.status_code == 302
-    assert selectors.version_get("diabetes", "1").description == "d"
+    values = {"name": "diabetes", "description": "d", "tags": "area=qna", "properties": "owner=ada"}
+    assert admin_client.post(url, values).status_code == 302
+    found = selectors.version_get("diabetes", "1")
+    assert (found.description, found.properties) == ("d", {"owner": "ada"})
+    assert found.tags == {"area": "qna"}
 
 
 def test_a_wrong_name_comes_back_beside_its_field(store: Store, admin_client: Client) -> None:

@@ -349,6 +349,24 @@ def test_the_page_registers_without_scripts(cookies: Any, place: Path, settings:
     assert "Choose a file" in answer.text
 
 
+def test_the_page_takes_tags_and_properties(cookies: Any, place: Path, settings: Any) -> None:
+    def send(tags: str, properties: str) -> Any:
+        token = cookies[settings.CSRF_COOKIE_NAME]
+        fields = {"csrfmiddlewaretoken": token, "tags": tags, "properties": properties, "name": "m"}
+        content = body([("a.bin", b"x")], fields)
+        return post("/register/", content, {"Origin": "http://localhost"}, cookies)
+
+    assert send("area=qna\r\n\r\nquick", "owner = ada=b").status_code == 302
+    found = selectors.version_get("m", "1")
+    assert (found.tags, found.properties) == ({"area": "qna", "quick": ""}, {"owner": "ada=b"})
+    refused = send("=qna", "mlflow#=1")
+    assert refused.status_code == 422
+    assert "“=qna” has no key" in refused.text
+    refused = send("mlflow.user=eve", "a#b=1")
+    assert "own." in refused.text
+    assert "The key “a#b” may have" in refused.text
+
+
 def test_a_foreign_page_cannot_upload(cookies: Any, place: Path, settings: Any) -> None:
     token = cookies[settings.CSRF_COOKIE_NAME]
     content = body([("a.bin", b"x")], {"name": "m"})
