@@ -205,6 +205,7 @@ def script_context(values: ScriptInput, why: str = "") -> dict[str, Any]:
     return {
         "script": values,
         "script_why": why,
+        "script_limit": {"bytes": 2 * folders.MAX_BYTES, "sentence": folders.too_large().message},
         "environments": names,
         "script_templates": templates(),
         "script_problems": values.problems() if values.script_text else [],

@@ -115,7 +115,7 @@ class SourcesView(APIView):
         operation_id="sources_create",
         tags=TAG,
         request={"application/json": TextsSerializer, "multipart/form-data": UploadSerializer},
-        responses={201: SourceSerializer, **refusals(400, 404, 503)},
+        responses={201: SourceSerializer, **refusals(400, 404, 413, 503)},
     )
     def post(self, request: Request) -> Response:
         """Keep a script, a folder of files, or what is in a zip or tar archive."""
@@ -136,17 +136,12 @@ def _typed(request: Request) -> folders.SourceInfo:
 
 
 def _uploaded(request: Request) -> folders.SourceInfo:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > 2 * folders.MAX_BYTES:
-        most = folders.MAX_BYTES // 2**20
-        raise _invalid(_("At most %(most)s MB of files can be kept.") % {"most": most})
     try:
         given = request.FILES.getlist("file")
     except SuspiciousOperation as error:  # Django's own limits of files and fields
-        text = _("At most %(most)s files can be kept.") % {"most": folders.MAX_FILES}
-        raise _invalid(text) from error
+        raise folders.too_many() from error
     if not given:
-        raise _invalid(_("must be sent: the script, or the files of its folder."))
+        raise folders.refused(_("Send the script, or the files of its folder."))
     paths = _paths(request.POST.get("paths"), [str(item.name) for item in given])
     if len(given) == 1 and is_archive(paths[0]):
         return source_unpack(name=paths[0], stream=given[0].file, user=request.user)
@@ -171,10 +166,6 @@ def _paths(text: Any, names: list[str]) -> list[str]:
         sentence = _("must be a JSON list with the path of each file.")
         raise Invalid(f"paths {sentence}", fields={"paths": [sentence]})
     return found
-
-
-def _invalid(sentence: str) -> Invalid:
-    return Invalid(f"files: {sentence}", fields={"files": [sentence]})
 
 
 class SourceView(APIView):

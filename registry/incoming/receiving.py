@@ -201,7 +201,7 @@ class Receiver:
         if not _is_upload(scope):
             await self.application(scope, receive, send)
             return
-        if not await _may(scope):
+        if not await may_send(scope):
             # Django's own refusal: 401, the sign-in page, or 403
             await self.application(*_plain(scope, {}), send)
             return
@@ -234,16 +234,16 @@ class Receiver:
 
 
 def _is_upload(scope: Scope) -> bool:
-    kind = scope["type"] == "http" and proxy_identity.header(scope, b"content-type").lower()
-    return bool(
-        kind
-        and kind.startswith("multipart/form-data")
-        and scope["method"] == "POST"
-        and scope["path"] in PATHS
-    )
+    return scope["type"] == "http" and scope["path"] in PATHS and is_form(scope)
 
 
-async def _may(scope: Scope) -> bool:
+def is_form(scope: Scope) -> bool:
+    """Whether a request sends a form that may hold files."""
+    kind = proxy_identity.header(scope, b"content-type").lower()
+    return scope["method"] == "POST" and kind.startswith("multipart/form-data")
+
+
+async def may_send(scope: Scope) -> bool:
     """Whether to take files from this caller at all; Django checks everything again."""
     authorization = proxy_identity.header(scope, b"authorization")
     cookie = proxy_identity.header(scope, b"cookie")
