@@ -88,6 +88,16 @@ class VersionInfo:
         return {"entry": entry} if entry else {}
 
     @property
+    def script_path(self) -> str:
+        """Where an entry script finds the files, when this is its only model."""
+        top = "$AZUREML_MODEL_DIR"
+        if folder := self.layout.get("folder"):
+            return f"{top}/{folder}"
+        entry = self.layout.get("entry")
+        is_there = any(entry in (item.path, item.path.split("/")[0]) for item in self.files)
+        return f"{top}/{entry}" if entry and is_there else top
+
+    @property
     def needs_script(self) -> bool:
         """Whether only an entry script can serve it; unknown (False) until the files are read."""
         return self.is_read and not self.problem and not self.flavors

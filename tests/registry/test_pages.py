@@ -93,6 +93,7 @@ def test_the_version_page_leads_to_deploying(registered: str, admin_client: Clie
     assert "/deploy/?model=diabetes&amp;version=1" in text
     for part in ("dataframe_split", "scikit-learn==1.6.1", "bmi", "model.pkl", "A model is code."):
         assert part in text
+    assert "$AZUREML_MODEL_DIR/model<" in text
 
 
 def test_files_never_read_before_load_after_the_page(

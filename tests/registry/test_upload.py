@@ -101,6 +101,7 @@ def test_a_folder_that_is_no_model_keeps_its_name(token: str, place: Path) -> No
     files = {"net/weights.bin": b"w", "net/deep/words.txt": b"t"}
     found = upload(token, files, name="net").json()
     assert [item["path"] for item in found["files"]] == sorted(files)
+    assert selectors.version_get("net", "1").script_path == "$AZUREML_MODEL_DIR/net"
     assert found["needs_script"] is True
     assert (found["format"], found["origin"]["path"]) == ("custom", "net")
 
@@ -149,6 +150,7 @@ def test_an_archive_that_comes_alone_is_unpacked(
     assert found["format"] == "lightgbm"
     assert found["origin"] == {"kind": "upload", "by": "ada", "path": name, "folder": "lgb"}
     assert "MLmodel" in {item["path"] for item in found["files"]}
+    assert selectors.version_get("lgb", "1").script_path == "$AZUREML_MODEL_DIR/lgb"
 
 
 def test_an_archive_among_other_files_stays_a_file(token: str, place: Path) -> None:
