@@ -1,4 +1,7 @@
-"""ASGI entry point of `web`: /mlflow/ goes to the proxy, the rest to Django, uploads by way."""
+"""ASGI entry point of `web`: /mlflow/ goes to the proxy, the rest to Django, uploads by way.
+
+What Django takes itself is bounded, see `registry.incoming.bodies`.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +44,10 @@ def _proxy() -> Proxy:
 
 
 def _receiver() -> Receiver:
+    from registry.incoming.bodies import Bounded
     from registry.incoming.receiving import Receiver
 
-    return Receiver(cast("Application", django_application))
+    return Receiver(Bounded(cast("Application", django_application)))
 
 
 proxy = _proxy()

@@ -125,8 +125,8 @@ class Revision(models.Model):
     row_wise = models.BooleanField(null=True)  # what the runtime's check found; None: not known
     row_wise_reason = models.CharField(max_length=500, blank=True)  # "" before the check
     inference = models.JSONField(default=dict)  # see inference.py; {}: no code
-    # of an entry script, set by the long steps: {"models": [{"name", "version", "sha256"}] beside
-    # its own, "variables": {…}}
+    # of an entry script, set by the long steps: {"models": [{"name", "version", "sha256", and its
+    # layout}] beside its own, "own": the layout of its own, "variables": {…}}
     prepared = models.JSONField(default=dict)
     v1 = models.JSONField(default=dict)  # {"inferenceconfig", "deploymentconfig"} as imported
     deployment = models.JSONField(default=dict)  # configuration.DeploymentConfiguration

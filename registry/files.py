@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -123,7 +123,7 @@ def _copy(folder: ModelFolder, item: ModelFile, staging: Path) -> dict[str, str 
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with folder.open(item.path) as source, target.open("xb") as copy:
-        for chunk in _chunks(source):
+        for chunk in chunks(source):
             digest.update(chunk)
             copy.write(chunk)
             size += len(chunk)
@@ -133,7 +133,8 @@ def _copy(folder: ModelFolder, item: ModelFile, staging: Path) -> dict[str, str 
     return {"path": item.path, "size": size, "sha256": digest.hexdigest()}
 
 
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
+def chunks(source: IO[bytes]) -> Iterator[bytes]:
+    """What is left of a stream, in pieces."""
     while chunk := source.read(CHUNK):
         yield chunk
 

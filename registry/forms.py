@@ -8,8 +8,34 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from registry.formats.recognising import FRAMEWORKS
+from registry.pairs import pairs_parse
 from registry.values import ModelChoice
 from workspaces.errors import Problem
+
+
+class PairsField(forms.CharField):
+    """Lines of key=value, as a dict."""
+
+    def __init__(self, *, label: Any, help_text: Any = None) -> None:
+        widget = forms.Textarea(
+            attrs={"class": "form-control mono", "rows": 3, "spellcheck": "false"}
+        )
+        if help_text is None:
+            help_text = _("One key=value per line.")
+        super().__init__(label=label, help_text=help_text, required=False, widget=widget)
+
+    def clean(self, value: Any) -> dict[str, str]:
+        try:
+            return pairs_parse(super().clean(value), "pairs")
+        except Problem as problem:
+            raise forms.ValidationError(problem.message) from problem
+
+
+def _properties() -> PairsField:
+    text = _(
+        "One key=value per line. A property is set once, for good; use a tag for what changes."
+    )
+    return PairsField(label=_("Properties"), help_text=text)
 
 
 class RegisterForm(forms.Form):
@@ -34,7 +60,8 @@ class RegisterForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
     )
-
+    tags = PairsField(label=_("Tags"))
+    properties = _properties()
     artifact = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, choices: tuple[ModelChoice, ...], **kwargs: Any) -> None:
@@ -62,6 +89,8 @@ class UploadForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 2}),
     )
+    tags = PairsField(label=_("Tags"))
+    properties = _properties()
     framework = forms.ChoiceField(
         label=_("Framework"),
         required=False,

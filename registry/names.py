@@ -53,6 +53,12 @@ def shown_name(path: str) -> str:
     return text if len(text) <= 200 else f"{text[:100]}…{text[-100:]}"
 
 
+def too_many(most: int) -> Invalid:
+    """What a model of more files is refused with."""
+    text = _("There are more than %(count)s files; SLIPWAY_MAX_FILES sets how many may be.")
+    return Invalid(text % {"count": most})
+
+
 class Names:
     """The paths of one model, each given once.
 
@@ -72,8 +78,7 @@ class Names:
             Invalid: there are too many, it is there already, or it is a folder's and a file's.
         """
         if len(self.files) >= self.most:
-            text = _("There are more than %(count)s files; SLIPWAY_MAX_FILES sets how many may be.")
-            raise Invalid(text % {"count": self.most})
+            raise too_many(self.most)
         above = list(_above(path))
         if path in self.files:
             raise Invalid(_("The file %(path)s is there twice.") % {"path": shown_name(path)})

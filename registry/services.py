@@ -67,7 +67,7 @@ def model_register_from_run(
         tags=details.tags,
     )
     by = user.get_username() if user is not None else ""
-    origin = {"kind": "run", "by": by, "path": chosen.path, "folder": chosen.path.split("/")[-1]}
+    origin = {"kind": "run", "by": by, "path": chosen.path, "folder": chosen.label.split("/")[-1]}
     registering.keep(stored, details, origin, Found("mlflow"))
     registering.registered(stored, _("Registered from a run."), user)
     return selectors.version_get(name, stored.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +75,27 @@ class VersionInfo:
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def layout(self) -> dict[str, str]:
+        """Under what name an entry script finds it: `folder`, or `entry` of what lies at the top.
+
+        Nothing is known of a version that another client made.
+        """
+        if folder := self.origin.get("folder"):
+            return {"folder": folder}
+        entry = posixpath.basename((self.origin.get("path") or "").rstrip("/"))
+        return {"entry": entry} if entry else {}
+
+    @property
+    def script_path(self) -> str:
+        """Where an entry script finds the files, when this is its only model."""
+        top = "$AZUREML_MODEL_DIR"
+        if folder := self.layout.get("folder"):
+            return f"{top}/{folder}"
+        entry = self.layout.get("entry")
+        is_there = any(entry in (item.path, item.path.split("/")[0]) for item in self.files)
+        return f"{top}/{entry}" if entry and is_there else top
 
     @property
     def needs_script(self) -> bool:

@@ -62,6 +62,7 @@ class ModelFolder(TypedDict):
     version: str
     path: str  # absolute; a file, or a folder whose content is the model
     folder: NotRequired[str]  # keep the content in a folder of this name, as v1 did with folders
+    entry: NotRequired[str]  # what of the content is the model; the rest was written beside it
 
 
 class ReplicaConfig(TypedDict):

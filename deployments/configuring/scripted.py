@@ -15,6 +15,7 @@ from deployments.models import Revision, Service
 from deployments.pages.script_parts import more_models
 from registry.facts import Facts
 from registry.scripts import folders
+from registry.selectors import version_get
 from serving.contract import SCORE_PATH
 
 Copy = Callable[[Any, str, str], str]  # (work, name, version) -> sha256
@@ -36,19 +37,27 @@ def copy(work: Work, copied: Copy) -> None:
     """Copy the models beside the service's own; the source folder is in place already.
 
     Raises:
-        NotFound: the source folder is gone. What `copied` raises.
+        NotFound: the source folder is gone. What `copied` raises. Unavailable: MLflow.
     """
     revision = work.revision
     folders.source_touch(revision.inference["source"])
-    known = {(item["name"], item["version"]): item["sha256"] for item in more_models(revision)}
+    prepared = revision.prepared
+    if "models" not in prepared:  # else it stays as it is, without asking MLflow
+        prepared = {**prepared, "own": _layout(revision.model_name, revision.model_version)}
+    known = {(item["name"], item["version"]): item for item in more_models(revision)}
     rows = []
     for name, version in inference.models_of(revision)[1:]:
-        sha256 = known.get((name, version), "")
-        if not sha256 or not (settings.DATA.models / sha256).is_dir():
+        row = known.get((name, version))
+        if row is None or not (settings.DATA.models / row["sha256"]).is_dir():
             sha256 = copied(work, name, version)
-        rows.append({"name": name, "version": version, "sha256": sha256})
-    work.keep(prepared={**revision.prepared, "models": rows})
+            row = {"name": name, "version": version, "sha256": sha256, **_layout(name, version)}
+        rows.append(row)
+    work.keep(prepared={**prepared, "models": rows})
     work.log(f"Source folder {revision.inference['source']}")
+
+
+def _layout(name: str, version: str) -> dict[str, str]:
+    return version_get(name, version, read_files=False).layout
 
 
 def facts(work: Work, found: Facts) -> Facts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from serving.contract import ModelFolder, ReplicaConfig
 
 INNER_PORT = 5001  # every container listens on it; the host port differs
@@ -43,7 +45,6 @@ def inner(config: ReplicaConfig) -> ReplicaConfig:
     paths = [MODEL_DIR, *(more_model_dir(number) for number in range(1, len(models)))]
     made["source_dir"] = SOURCE_DIR
     made["models"] = [
-        ModelFolder(name=item["name"], version=item["version"], path=path)
-        for item, path in zip(models, paths, strict=False)
+        cast(ModelFolder, {**item, "path": path}) for item, path in zip(models, paths, strict=False)
     ]
     return made

@@ -173,34 +173,6 @@ def with_deployment(values: DeployInput, raw: Mapping[str, Any]) -> DeployInput:
     return replace(values, **texts)
 
 
-def tags_parse(text: str, separators: str = "\n") -> dict[str, str]:
-    """`key=value` lines as a dict; a key alone has an empty value.
-
-    Args:
-        separators: characters that end a tag; where people have one line only, commas too.
-    Raises:
-        Invalid: on field `tags`.
-    """
-    tags: dict[str, str] = {}
-    for part in re.split(f"[{separators}]", text):
-        key, _sign, value = part.partition("=")
-        if not part.strip():
-            continue
-        if not key.strip():
-            message = _("Write each tag as key=value; “%(part)s” has no key.")
-            raise Invalid(
-                message % {"part": part.strip()},
-                fields={"tags": [message % {"part": part.strip()}]},
-            )
-        tags[key.strip()] = value.strip()
-    return tags
-
-
-def tags_text(tags: Mapping[str, str]) -> str:
-    """The inverse of `tags_parse`."""
-    return "\n".join(f"{key}={value}" if value else key for key, value in tags.items())
-
-
 def service_name(model: str, version: str) -> str:
     """`<model>-v<version>` made to fit the rule of service names."""
     suffix = "-v" + (re.sub(r"[^a-z0-9]+", "", version.lower()) or "1")

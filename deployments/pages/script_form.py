@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from deployments.configuring.jsontext import pretty
+from registry.environments.curated import curated_for
 from registry.models import EnvironmentVersion
 from registry.scripts import folders
 from registry.scripts.parsing import ScriptProblem, script_check
-from registry.scripts.templates import templates
+from registry.scripts.templates import template_for, templates
+from registry.values import VersionInfo
 from workspaces.errors import Invalid, Problem
 
 SCRIPT, INLINE = "script", "inline"
@@ -177,14 +179,33 @@ def labelled(errors: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return {str(LABELS.get(name, name)): texts for name, texts in errors.items()}
 
 
-def script_context(values: ScriptInput) -> dict[str, Any]:
-    """What the page shows around the controls. One query."""
+def with_version(values: ScriptInput, version: VersionInfo) -> ScriptInput:
+    """The controls for a version: where it needs a script, one to start from for its format."""
+    if not version.needs_script and "python_function" in version.flavors:
+        return values
+    if values.script_text.strip() or values.source:
+        return replace(values, code=SCRIPT)
+    environment = values.environment
+    if not environment and not version.requirements:
+        environment = curated_for(version.format)
+    text = template_for(version.format).text
+    return replace(values, code=SCRIPT, script_text=text, environment=environment)
+
+
+def script_context(values: ScriptInput, why: str = "") -> dict[str, Any]:
+    """What the page shows around the controls. One query.
+
+    Args:
+        why: the sentence that the version cannot be served without; "" where it can.
+    """
     rows = EnvironmentVersion.objects.filter(archived=False).select_related("environment")
     names = [str(row) for row in rows.order_by("environment__name", "-pk")[:MOST_ENVIRONMENTS]]
     if values.environment not in {"", INLINE, *names}:
         names.insert(0, values.environment)
     return {
         "script": values,
+        "script_why": why,
+        "script_limit": {"bytes": 2 * folders.MAX_BYTES, "sentence": folders.too_large().message},
         "environments": names,
         "script_templates": templates(),
         "script_problems": values.problems() if values.script_text else [],

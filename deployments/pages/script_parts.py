@@ -10,11 +10,10 @@ from django.conf import settings
 from deployments.drivers.docker_layout import SOURCE_DIR, more_model_dir
 from deployments.models import Revision
 from registry.scripts import folders
-from serving.contract import ModelFolder
 
 
 def more_models(revision: Revision) -> list[dict[str, str]]:
-    """Name, version and sha256 of the models beside the own one, once they are copied."""
+    """Name, version, sha256 and layout of the models beside the own one, once they are copied."""
     found: list[dict[str, str]] = revision.prepared.get("models", [])
     return found
 
@@ -45,27 +44,26 @@ def image_parts(revision: Revision) -> list[tuple[Path, str]]:
     ]
 
 
+def _model_folder(item: dict[str, str]) -> dict[str, str]:
+    """A `contract.ModelFolder`: where the copied files are, and under what name to find them."""
+    given = {name: text for name, text in item.items() if name != "sha256"}
+    return {**given, "path": str(settings.DATA.models / item["sha256"])}
+
+
 def replica_config(revision: Revision) -> dict[str, Any]:
     """What a replica's configuration holds more; paths are of this node."""
     if not revision.inference:
         return {}
-    own: ModelFolder = {
+    own = {
+        **revision.prepared.get("own", {}),
         "name": revision.model_name,
         "version": revision.model_version,
-        "path": str(settings.DATA.models / revision.model_sha256),
+        "sha256": revision.model_sha256,
     }
-    more: list[ModelFolder] = [
-        {
-            "name": item["name"],
-            "version": item["version"],
-            "path": str(settings.DATA.models / item["sha256"]),
-        }
-        for item in more_models(revision)
-    ]
     config = {
         "entry_script": revision.inference["entryScript"],
         "source_dir": str(settings.DATA.sources / revision.inference["source"]),
-        "models": [own, *more],
+        "models": [_model_folder(item) for item in (own, *more_models(revision))],
     }
     variables = revision.prepared.get("variables")
     return {**config, "environment": variables} if variables else config

@@ -18,7 +18,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import selectors, services, targets
 from deployments.configuring import configuration
-from deployments.configuring.checks import configured, inference_check
+from deployments.configuring.checks import (
+    configured,
+    inference_check,
+    script_check,
+    version_get,
+)
 from deployments.configuring.choosing import all_facts, all_targets, capacity_of, target_cards
 from deployments.configuring.v1_configuration import configurations_import, json_read, pasted
 from deployments.models import Service, Target
@@ -29,15 +34,15 @@ from deployments.pages.forms import (
     deploy_input,
     free_name,
     service_name,
-    tags_parse,
     with_deployment,
 )
-from deployments.pages.script_form import SCRIPT, ScriptInput, script_context, with_import
+from deployments.pages.script_form import script_context, with_import, with_version
 from deployments.pages.wizard import Answers, Recommendation, recommend
 from deployments.trying import findings
 from deployments.trying.preflight import Check, preflight
 from deployments.views.common import go
 from registry import selectors as registry
+from registry.pairs import tags_parse
 from workspaces.errors import Conflict, Invalid, Problem
 
 FRESH = timedelta(seconds=15)  # a check of a target younger than this is shown as it is
@@ -55,7 +60,7 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
         "cards": cards,
         "table": table,
         "runs_as_root": os.geteuid() == 0,
-        **script_context(values.script),
+        **script_context(values.script, version.why_script if version else ""),
         **more,
     }
 
@@ -105,8 +110,7 @@ def deploy(request: HttpRequest) -> HttpResponseBase:
         wanted = known[0].version if known else ""
     version = registry.version_get(model, wanted)
     values = _prefilled(model, str(version.version))
-    if "python_function" not in version.flavors:  # no code cannot serve it
-        values = replace(values, script=ScriptInput(code=SCRIPT))
+    values = replace(values, script=with_version(values.script, version))
     return render(request, "deployments/deploy.html", _context(values, version))
 
 
@@ -174,7 +178,12 @@ def _configure(values: DeployInput) -> None:
 
 def _script_check(values: DeployInput) -> None:
     """Judge the form's entry script as the service function will. Raises: Problem."""
-    inference_check(values.script.inference(), values.model_uri)
+    found = inference_check(values.script.inference(), values.model_uri)
+    try:
+        version = version_get(values.model_uri)
+    except Problem:
+        return  # said of the model
+    script_check(version, found)
 
 
 _JUDGES = {"configuration": _configure, "inference": _script_check}
@@ -191,8 +200,9 @@ def _as_problem(values: DeployInput, checks: list[Check]) -> Problem:
             fields.update(problem.fields)
             told.add(name if problem.fields else "")
     controls = {"name": "name", "target": "target", "model": "version", "inference": "script"}
+    said = {text for texts in fields.values() for text in texts}
     for check in checks:
-        if check.result == "failed" and check.name not in told:
+        if check.result == "failed" and check.name not in told and check.sentence not in said:
             control = controls.get(check.name, "preflight")
             fields.setdefault(control, []).append(check.sentence)
     return Invalid(_("Nothing was deployed."), fields=fields)
@@ -208,6 +218,8 @@ def _again(request: HttpRequest, values: DeployInput, status: int, **more: Any) 
     version = None
     try:
         version = registry.version_get(values.model, values.version)
+        if version.needs_script:
+            values = replace(values, script=with_version(values.script, version))
     except Problem:
         pass  # the message says so already
     context = _context(values, version, **more)

@@ -16,9 +16,10 @@ from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.configuring.jsontext import pretty
 from deployments.models import Revision, Service
 from deployments.pages import script_form, settings_form
-from deployments.pages.forms import tags_parse, tags_text
 from deployments.views.common import go
+from registry.pairs import tags_parse, tags_text
 from registry.scripts import folders
+from registry.selectors import version_get
 from workspaces.errors import Problem
 
 PAGE, FORM = "deployments/service_settings.html", "deployments/_configuration_form.html"
@@ -47,10 +48,20 @@ def inference_context(revision: Revision | None) -> Context:
     """The entry script of the revision that is shown, where it has one."""
     if revision is None:
         return {}
-    values = script_form.script_context(script_form.shown(revision.inference))
+    shown, why = script_form.shown(revision.inference), _why_script(revision)
+    values = script_form.script_context(shown, why)
     if not revision.inference:
         return values
     return values | _shown(revision.inference)
+
+
+def _why_script(revision: Revision) -> str:
+    """Why it cannot be served without; "" where it can, or where MLflow does not answer."""
+    try:
+        found = version_get(revision.model_name, revision.model_version, read_files=False)
+    except Problem:
+        return ""
+    return found.why_script
 
 
 def _shown(inference: dict[str, Any]) -> Context:
@@ -129,7 +140,8 @@ def _inference_save(request: HttpRequest, service: Service, context: Context) ->
     except Problem as problem:
         errors = script_form.by_control(problem.fields)
         context.update(_all(service, context))
-        context.update(script_form.script_context(values), inference_problem=problem.message)
+        told = script_form.script_context(values, context.get("script_why", ""))
+        context.update(told, inference_problem=problem.message)
         context.update(inference_errors=errors, inference_told=script_form.labelled(errors))
         template = "deployments/_inference_form.html"
         template = template if getattr(request, "htmx", False) else PAGE

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -16,10 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.archive_entries import is_archive
+from registry.files import chunks
 from registry.scripts import folders
 from registry.scripts import parsing as scripts
 from registry.scripts import templates as script_templates
-from registry.scripts.source_archives import archive_files, is_archive
+from registry.scripts.source_archives import source_unpack
 from workspaces.errors import Invalid
 from workspaces.parsers import BoundedJSONParser
 from workspaces.serializers import refusals
@@ -115,7 +115,7 @@ class SourcesView(APIView):
         operation_id="sources_create",
         tags=TAG,
         request={"application/json": TextsSerializer, "multipart/form-data": UploadSerializer},
-        responses={201: SourceSerializer, **refusals(400, 404, 503)},
+        responses={201: SourceSerializer, **refusals(400, 404, 413, 503)},
     )
     def post(self, request: Request) -> Response:
         """Keep a script, a folder of files, or what is in a zip or tar archive."""
@@ -136,29 +136,18 @@ def _typed(request: Request) -> folders.SourceInfo:
 
 
 def _uploaded(request: Request) -> folders.SourceInfo:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > 2 * folders.MAX_BYTES:
-        most = folders.MAX_BYTES // 2**20
-        raise _invalid(_("At most %(most)s MB of files can be kept.") % {"most": most})
     try:
         given = request.FILES.getlist("file")
     except SuspiciousOperation as error:  # Django's own limits of files and fields
-        text = _("At most %(most)s files can be kept.") % {"most": folders.MAX_FILES}
-        raise _invalid(text) from error
+        raise folders.too_many() from error
     if not given:
-        raise _invalid(_("must be sent: the script, or the files of its folder."))
+        raise folders.refused(_("Send the script, or the files of its folder."))
     paths = _paths(request.POST.get("paths"), [str(item.name) for item in given])
-    with ExitStack() as stack:
-        if len(given) == 1 and is_archive(paths[0]):
-            files = stack.enter_context(archive_files(paths[0], given[0].file))
-        else:
-            files = _files(given, paths)
-        return folders.source_create(files=files, user=request.user)
-
-
-def _files(given: list[Any], paths: list[str]) -> Iterator[folders.SourceFile]:
-    for item, path in zip(given, paths, strict=True):
-        yield folders.SourceFile(path, item.file)
+    if len(given) == 1 and is_archive(paths[0]):
+        return source_unpack(name=paths[0], stream=given[0].file, user=request.user)
+    pairs = zip(given, paths, strict=True)
+    files = (folders.SourceFile(path, chunks(item.file)) for item, path in pairs)
+    return folders.source_create(files=files, user=request.user)
 
 
 def _paths(text: Any, names: list[str]) -> list[str]:
@@ -177,10 +166,6 @@ def _paths(text: Any, names: list[str]) -> list[str]:
         sentence = _("must be a JSON list with the path of each file.")
         raise Invalid(f"paths {sentence}", fields={"paths": [sentence]})
     return found
-
-
-def _invalid(sentence: str) -> Invalid:
-    return Invalid(f"files: {sentence}", fields={"files": [sentence]})
 
 
 class SourceView(APIView):

@@ -112,7 +112,8 @@ def conda_package(given: str) -> Found:
     if match is None:
         return Found(problem=_("“%(given)s” is no conda package such as “numpy=2.1”.") % shown)
     name = match["name"].lower()
-    if name in LEFT_OUT:
+    any_python = name == "python" and not match["version"].strip("=* ") and not match["bracket"]
+    if name in LEFT_OUT or any_python:
         note = _("Not needed: it comes with the interpreter or with the wheels.")
         return Found(CondaPackage(given, note=note))
     if name in ONLY_CONDA or name.startswith("r-"):
@@ -122,7 +123,7 @@ def conda_package(given: str) -> Found:
         text = _("The version in “%(given)s” has no form that pip knows; write it as pip does.")
         return Found(problem=text % shown)
     if name == "python":
-        return Found(python=version or ">=3")
+        return Found(python=version)
     renamed = RENAMED.get(name, name)
     if not renamed:
         return Found(CondaPackage(given, note=_("Not needed: it holds no package.")))

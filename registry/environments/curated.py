@@ -60,6 +60,15 @@ CURATED = (
         ("torch~=2.13.0", "numpy~=2.4"),
     ),
 )
+FORMATS = {  # format of a version's files -> the name that loads them
+    "sklearn-pickle": "scikit-learn",
+    "sklearn-joblib": "scikit-learn",
+    "sklearn-skops": "scikit-learn",
+    "onnx": "onnxruntime",
+    "xgboost": "xgboost-lightgbm",
+    "lightgbm": "xgboost-lightgbm",
+    "pytorch": "pytorch-cpu",
+}
 
 
 def curated_ensure() -> None:
@@ -72,6 +81,14 @@ def curated_ensure() -> None:
         wanted = _values(item)
         if item.name not in latest or not is_same(latest[item.name], wanted):
             version_add(item.name, wanted, description=item.description, user=None, curated=True)
+
+
+def curated_for(format: str) -> str:
+    """NAME:VERSION of the newest that can load files of a format; "" where none can, or is made."""
+    name = f"{CURATED_PREFIX}{FORMATS.get(format, '')}"
+    rows = EnvironmentVersion.objects.filter(environment__name=name, archived=False)
+    row = rows.select_related("environment").order_by("-pk").first()
+    return "" if row is None else str(row)
 
 
 def curated_missing() -> bool:

@@ -115,14 +115,19 @@ def conda_read(text: str, python: str = "") -> Parsed:
         return Parsed(problems=(error.message,))
 
 
-def conda_from(raw: Mapping[str, Any], python: str = "") -> Parsed:
-    """The same of a mapping, such as v1's `python.condaDependencies`."""
-    dependencies = raw.get("dependencies", [])
+def conda_from(raw: Mapping[str, Any], python: str = "", *, is_v1: bool = False) -> Parsed:
+    """The same of a mapping, such as v1's `python.condaDependencies`.
+
+    Args:
+        is_v1: it is to be written as it was: azureml-defaults stays among the packages.
+    """
+    dependencies = raw.get("dependencies")
+    dependencies = [] if dependencies is None else dependencies
     if not isinstance(dependencies, list):
         return Parsed(problems=(_("“dependencies” is not a list."),))
     if _count(dependencies) > MAX_ENTRIES:
         return Parsed(problems=(_too_many(),))
-    reader = _Conda(python)
+    reader = _Conda(python, is_v1)
     for item in dependencies:
         reader.take(item)
     variables = raw.get("variables") or {}
@@ -141,8 +146,8 @@ def conda_from(raw: Mapping[str, Any], python: str = "") -> Parsed:
 class _Conda:
     """Collects what the entries of `dependencies` come to."""
 
-    def __init__(self, python: str) -> None:
-        self.preferred = python
+    def __init__(self, python: str, is_v1: bool) -> None:
+        self.preferred, self.is_v1 = python, is_v1
         self.python = ""
         self.packages: list[str] = []
         self.conda: list[CondaPackage] = []
@@ -176,7 +181,8 @@ class _Conda:
 
     def _pip(self, lines: Any) -> None:
         for line in lines if isinstance(lines, list) else [lines]:
-            if isinstance(line, str) and re.match(r"azureml-defaults\b", line.strip()):
+            is_runtime = isinstance(line, str) and re.match(r"azureml-defaults\b", line.strip())
+            if is_runtime and not self.is_v1:
                 self.notes.append(
                     _("azureml-defaults was left out: Slipway's runtime takes its place.")
                 )

@@ -21,6 +21,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from registry.archive_entries import is_archive
 from registry.incoming import archives, registering
 from registry.incoming.multipart import Multipart, Part, PartEnd, boundary_of
 from registry.incoming.staging import (
@@ -157,7 +158,7 @@ class Upload:
             if self._archive is not None:  # it did not come alone
                 self._files.append(self.staging.move_in(self._archive))
                 self._archive = None
-            if first and archives.is_archive(part.file_name):
+            if first and is_archive(part.file_name):
                 self._archive = self._writer = self.staging.open_spare(part.file_name)
             else:
                 self._writer = self.staging.open(part.file_name)
@@ -200,7 +201,7 @@ class Receiver:
         if not _is_upload(scope):
             await self.application(scope, receive, send)
             return
-        if not await _may(scope):
+        if not await may_send(scope):
             # Django's own refusal: 401, the sign-in page, or 403
             await self.application(*_plain(scope, {}), send)
             return
@@ -233,16 +234,16 @@ class Receiver:
 
 
 def _is_upload(scope: Scope) -> bool:
-    kind = scope["type"] == "http" and proxy_identity.header(scope, b"content-type").lower()
-    return bool(
-        kind
-        and kind.startswith("multipart/form-data")
-        and scope["method"] == "POST"
-        and scope["path"] in PATHS
-    )
+    return scope["type"] == "http" and scope["path"] in PATHS and is_form(scope)
 
 
-async def _may(scope: Scope) -> bool:
+def is_form(scope: Scope) -> bool:
+    """Whether a request sends a form that may hold files."""
+    kind = proxy_identity.header(scope, b"content-type").lower()
+    return scope["method"] == "POST" and kind.startswith("multipart/form-data")
+
+
+async def may_send(scope: Scope) -> bool:
     """Whether to take files from this caller at all; Django checks everything again."""
     authorization = proxy_identity.header(scope, b"authorization")
     cookie = proxy_identity.header(scope, b"cookie")

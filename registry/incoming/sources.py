@@ -11,7 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from registry.incoming.staging import StagedFile, Staging, chunks
+from registry.files import chunks
+from registry.incoming.staging import StagedFile, Staging
 from registry.names import shown_name
 from workspaces.errors import Invalid, NotFound
 from workspaces.tracking_artifacts import artifact_open

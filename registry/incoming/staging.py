@@ -22,7 +22,7 @@ from typing import IO
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from registry.files import CHUNK, DISK_FULL
+from registry.files import DISK_FULL
 from registry.names import Names, path_clean
 from workspaces import tracking_places
 from workspaces.errors import Invalid, Problem, Unavailable
@@ -278,9 +278,3 @@ def _sweep_one(path: Path, note: bytes) -> None:
     except Problem:
         return
     path.unlink(missing_ok=True)
-
-
-def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """A stream in pieces."""
-    while piece := stream.read(CHUNK):
-        yield piece

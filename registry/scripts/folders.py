@@ -7,22 +7,21 @@ is left out by .gitignore or .amlignore, as in v1, except `.git` and what Python
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from registry.files import STAGING, Manifest, manifest_sha256
+from registry.files import STAGING, Manifest, chunks, manifest_sha256
 from registry.scripts.parsing import path_problem
 from workspaces.errors import Invalid, NotFound, Unavailable
 from workspaces.events import event_record
@@ -32,7 +31,6 @@ MAX_BYTES = 100 * 1024 * 1024  # of all files together
 MAX_TEXT = 1_000_000  # bytes of a file that is shown or edited in the browser
 LEFT_OUT = frozenset({".git", "__pycache__", "__MACOSX"})
 STALE_SECONDS = 3600  # an upload under way is younger
-CHUNK = 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,11 +39,11 @@ class SourceFile:
     """A file that is given. `path` is relative to the source folder, with slashes."""
 
     path: str
-    content: IO[bytes]
+    pieces: Iterator[bytes]
 
     @classmethod
     def text(cls, path: str, text: str) -> SourceFile:
-        return cls(path, io.BytesIO(text.encode()))
+        return cls(path, iter([text.encode()]))
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,12 @@ class SourceInfo:
         return sorted(found, key=lambda path: (path.count("/"), path))
 
 
-def source_create(*, files: Iterable[SourceFile], user: Any) -> SourceInfo:
+def source_create(*, files: Iterable[SourceFile], user: Any, unwrap: bool = False) -> SourceInfo:
     """Keep files as a source folder; the same files again are the same folder.
 
     Args:
         user: who asks; None leaves no event.
+        unwrap: one folder that holds all files is the source folder, unless it is a package.
     Raises:
         Invalid: on field `files`, every path that cannot be kept; or there are too many files, too
             many bytes, or none.
@@ -83,8 +82,11 @@ def source_create(*, files: Iterable[SourceFile], user: Any) -> SourceInfo:
     staging.mkdir(mode=0o755)
     try:
         manifest, left_out = _write(files, staging)
+        top = _top(manifest) if unwrap else ""
+        for row in manifest:
+            row["path"] = str(row["path"]).removeprefix(top)
         digest = manifest_sha256(manifest)
-        is_new = _publish(staging, digest)
+        is_new = _publish(staging / top, digest)
     except OSError as error:
         raise Unavailable(
             _("The files cannot be kept: %(cause)s.") % {"cause": error.strerror}
@@ -112,16 +114,9 @@ def source_edit(*, sha256: str, texts: Mapping[str, str], user: Any) -> SourceIn
     """
     folder = source_path(sha256)
     kept = [item["path"] for item in source_files(sha256).files if item["path"] not in texts]
-    opened: list[IO[bytes]] = []
-    try:
-        files = [SourceFile.text(path, text) for path, text in texts.items()]
-        for path in kept:
-            opened.append((folder / path).open("rb"))
-            files.append(SourceFile(path, opened[-1]))
-        return source_create(files=files, user=user)
-    finally:
-        for stream in opened:
-            stream.close()
+    files = [SourceFile.text(path, text) for path, text in texts.items()]
+    files += [SourceFile(path, _read(folder / path)) for path in kept]
+    return source_create(files=files, user=user)
 
 
 def source_path(sha256: Any) -> Path:
@@ -209,12 +204,25 @@ def _write(files: Iterable[SourceFile], staging: Path) -> tuple[Manifest, list[s
             manifest.append({"path": item.path, **row})
             room -= int(row["size"])
         if len(manifest) + len(wrong) > MAX_FILES:
-            raise _refused(_("At most %(most)s files can be kept.") % {"most": MAX_FILES})
+            raise too_many()
     if wrong:
-        raise _refused(*(f"“{_shown(path)}” {text}" for path, text in wrong.items()))
+        raise refused(*(f"“{_shown(path)}” {text}" for path, text in wrong.items()))
     if not manifest:
-        raise _refused(_("There are no files to keep."))
+        raise refused(_("There are no files to keep."))
     return manifest, left_out
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        yield from chunks(stream)
+
+
+def _top(manifest: Manifest) -> str:
+    """`folder/` when everything lies in this one folder and it is no package, else ""."""
+    paths = [str(row["path"]) for row in manifest]
+    tops = {"".join(path.partition("/")[:2]) for path in paths}
+    top = tops.pop()
+    return "" if tops or not top.endswith("/") or f"{top}__init__.py" in paths else top
 
 
 def _clash(staging: Path, path: str) -> str:
@@ -230,11 +238,10 @@ def _copy(item: SourceFile, target: Path, room: int) -> dict[str, str | int]:
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with target.open("xb") as copy:
-        while chunk := item.content.read(CHUNK):
+        for chunk in item.pieces:
             size += len(chunk)
             if size > room:
-                most = MAX_BYTES // CHUNK
-                raise _refused(_("At most %(most)s MB of files can be kept.") % {"most": most})
+                raise too_large()
             digest.update(chunk)
             copy.write(chunk)
         copy.flush()
@@ -262,7 +269,19 @@ def _shown(path: str) -> str:
     return path.encode(errors="replace").decode()[:120].replace("\n", "\\n").replace("\x00", "\\0")
 
 
-def _refused(*sentences: str) -> Invalid:
+def too_many() -> Invalid:
+    """What more files than `MAX_FILES` are refused with."""
+    return refused(_("At most %(most)s files can be kept.") % {"most": MAX_FILES})
+
+
+def too_large() -> Invalid:
+    """What more than `MAX_BYTES` are refused with."""
+    most = MAX_BYTES // 2**20
+    return refused(_("At most %(most)s MB of files can be kept.") % {"most": most})
+
+
+def refused(*sentences: str) -> Invalid:
+    """The refusal of files, on the field `files`."""
     most = 50
     texts = [*sentences[:most], *(["…"] if len(sentences) > most else [])]
     return Invalid(" ".join(texts), fields={"files": list(texts)})

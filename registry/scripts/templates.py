@@ -24,6 +24,17 @@ TITLES = {  # name of the file -> what a person chooses
     "rawhttp": gettext_noop("The request itself (rawhttp)"),
 }
 
+FORMATS = {  # format of a version's files -> the template that loads them
+    "sklearn-pickle": "sklearn",
+    "sklearn-joblib": "sklearn",
+    "onnx": "onnx",
+    "pytorch": "pytorch",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+}
+
 
 @dataclass(frozen=True)
 class Template:
@@ -41,3 +52,9 @@ def _texts() -> dict[str, str]:
 def templates() -> list[Template]:
     """All of them, in the order in which they are shown."""
     return [Template(name, _(title), _texts()[name]) for name, title in TITLES.items()]
+
+
+def template_for(format: str) -> Template:
+    """The one that loads files of a format; the echo where there is none."""
+    name = FORMATS.get(format, "echo")
+    return Template(name, _(TITLES[name]), _texts()[name])

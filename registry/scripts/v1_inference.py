@@ -8,12 +8,14 @@ has no meaning here becomes a warning; what v1 itself forbids is a violation.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from registry.environments.files import conda_from
 from registry.facts import yaml_mapping
 from registry.scripts.parsing import name_check
 from workspaces.errors import Invalid
@@ -38,12 +40,6 @@ _OURS = ("source", "models", "sampleInput")  # may stand beside v1's names
 _RUNTIMES = ("python", "spark-py")
 _CUDA = ("9.0", "9.1", "10.0")
 _RESERVED = ("microsoft", "azureml")
-# conda's name of a package -> its name in the Python package index, where they differ
-_RENAMED = {"pytorch": "torch", "py-xgboost": "xgboost", "py-opencv": "opencv-python-headless"}
-_NOT_PYTHON = frozenset({"python", "pip", "libgcc", "cudatoolkit", "openssl", "conda"})
-_CONDA = re.compile(
-    r"(?:[\w\-./]+::)?(?P<name>[A-Za-z0-9][\w.\-]*)(?:\[[^\]]*\])?\s*(?P<version>.*)", re.DOTALL
-)
 Json = dict[str, Any]
 
 
@@ -228,7 +224,7 @@ def _python(reading: Reading, given: Any, files: Mapping[str, str]) -> Json:
     for left in raw:
         reading.warn(f"{name}.{left}", _("is not a name that v1 knows; it was left out."))
     if conda is not None:
-        return conda_read(reading, f"{name}.condaDependencies", conda)
+        return _conda(reading, f"{name}.condaDependencies", conda)
     if path:
         return _conda_file(reading, f"{name}.condaDependenciesFile", path, files)
     return {"python": "", "packages": []}
@@ -242,56 +238,25 @@ def _conda_file(reading: Reading, name: str, path: str, files: Mapping[str, str]
         reading.fault(name, words % {"path": path[:200]} + told)
         return {"python": "", "packages": []}
     try:
-        return conda_read(reading, name, yaml_mapping(text.encode(errors="replace"), path[:200]))
+        return _conda(reading, name, yaml_mapping(text.encode(errors="replace"), path[:200]))
     except Invalid as problem:
         reading.fault(name, problem.message)
         return {"python": "", "packages": []}
 
 
-def conda_read(reading: Reading, name: str, given: Any) -> Json:
+def _conda(reading: Reading, name: str, given: Any) -> Json:
     """`python` and `packages` of a conda specification; conda's packages by their pip names."""
-    raw = reading.objects(name, given)
-    items = reading.typed(
-        f"{name}.dependencies", raw.get("dependencies"), list, _("must be a list.")
-    )
-    python, packages = "", []
-    for item in items or []:
-        if isinstance(item, str):
-            package, version = _conda_item(item)
-            if package == "python":
-                python = _minor(version)
-            elif package in _NOT_PYTHON or not package:
-                if package != "pip":
-                    reading.warn(name, _("%(item)s is no Python package.") % {"item": item[:100]})
-            else:
-                packages.append(package + version)
-                text = _("takes %(item)s as %(package)s from the Python package index.")
-                told = {"item": item[:100], "package": package + version}
-                reading.warn(name, text % told)
-        elif isinstance(item, Mapping) and isinstance(item.get("pip"), list):
-            packages += [str(line).strip() for line in item["pip"] if str(line).strip()]
-        else:
-            reading.fault(f"{name}.dependencies", _('must hold texts and one {"pip": […]}.'))
-    return {"python": python, "packages": packages}
-
-
-def _conda_item(text: str) -> tuple[str, str]:
-    """Name and version of a conda dependency, as pip writes them."""
-    match = _CONDA.fullmatch(text.strip())
-    if match is None:
-        return "", ""
-    name = match["name"].lower()
-    version = match["version"].strip()
-    exact = re.fullmatch(r"(={1,2})?\s*([0-9][\w.!+]*)(\.\*)?(?:=[\w.*]+)?", version)
-    if exact is not None and version:
-        fuzzy = exact[1] != "==" or exact[3]
-        version = f"=={exact[2]}{'.*' if fuzzy else ''}"
-    return _RENAMED.get(name, name), version.replace(" ", "")
-
-
-def _minor(version: str) -> str:
-    match = re.search(r"(\d+)\.(\d+)", version)
-    return f"{match[1]}.{match[2]}" if match else ""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = conda_from(reading.objects(name, given), own, is_v1=True)
+    for problem in found.problems:
+        reading.fault(f"{name}.dependencies", problem)
+    text = _("takes %(item)s as %(package)s from the Python package index.")
+    for item in found.conda:
+        if item.became:
+            reading.warn(name, text % {"item": item.given[:100], "package": item.became})
+        elif item.missing:
+            reading.warn(name, item.note)
+    return {"python": found.python, "packages": list(found.packages)}
 
 
 def _docker(reading: Reading, given: Any) -> Json:

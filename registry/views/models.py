@@ -206,6 +206,8 @@ def _register(request: HttpRequest, run: Run, form: RegisterForm) -> HttpRespons
             path=form.cleaned_data["artifact"] or form.cleaned_data.get("path", ""),
             name=form.cleaned_data["name"],
             description=form.cleaned_data["description"],
+            tags=form.cleaned_data["tags"],
+            properties=form.cleaned_data["properties"],
             user=request.user,
         )
     except Problem as problem:

@@ -1,6 +1,6 @@
 """Where a script finds its models: AZUREML_MODEL_DIR and Model.get_model_path.
 
-    <root>/azureml-models/<name>/<version>/<the model's files>
+    <root>/azureml-models/<name>/<version>/<the model's files, or the folder that they were in>
 
 AZUREML_MODEL_DIR is `<root>/azureml-models/<name>/<version>` for one model and
 `<root>/azureml-models` for several or none. Folders are real and small files are copied, as MLflow
@@ -20,6 +20,7 @@ from serving.contract import ModelFolder, ReplicaConfig
 
 MODELS_FOLDER = "azureml-models"
 MLFLOW_NAME = "model"  # a run's folder is mostly logged under this name, and v1 kept it
+ENTRIES_FOLDER = "azureml-entries"  # links name what get_model_path answers where there is more
 MAX_TREE_LINES = 200
 MAX_COPY = 65_536  # bytes of a file that is copied, such as MLmodel
 
@@ -42,7 +43,12 @@ def lay_out(models: list[ModelFolder], root: Path) -> Path:
     top = root / MODELS_FOLDER
     top.mkdir(parents=True, exist_ok=True)
     for model in models:
-        _lay_out_one(model, _version_dir(top, model))
+        entry = _lay_out_one(model, _version_dir(top, model))
+        if entry:
+            link = _version_dir(root / ENTRIES_FOLDER, model)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(entry)
     return _version_dir(top, models[0]) if len(models) == 1 else top
 
 
@@ -55,19 +61,28 @@ def _safe(name: str) -> str:
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 
-def _lay_out_one(model: ModelFolder, folder: Path) -> None:
+def _lay_out_one(model: ModelFolder, folder: Path) -> str:
+    """Place one model; the name of its entry where what was written for it lies beside."""
     path = Path(model["path"]).resolve(strict=True)
     folder.mkdir(parents=True, exist_ok=True)
-    if "folder" in model:
-        _place(folder / _safe(model["folder"]), path)
-        return
+    named = _one_name(model.get("folder", ""))
     if path.is_file():
         _place(folder / path.name, path)
-        return
-    for entry in path.iterdir():
-        _place(folder / entry.name, entry)
-    if (path / "MLmodel").is_file() and not (path / MLFLOW_NAME).exists():
-        _place(folder / MLFLOW_NAME, path)
+    elif not (path / "MLmodel").is_file():
+        _place(folder / named if named else folder, path)
+    else:
+        _place(folder, path)
+        placed = [name for name in {named, MLFLOW_NAME} if name and not (path / name).exists()]
+        for name in placed:  # as v1 kept it
+            _place(folder / name, path)
+        entry = _one_name(model.get("entry", ""))
+        return named if named in placed else entry if (path / entry).is_file() else ""
+    return ""
+
+
+def _one_name(name: str) -> str:
+    """The name of one file or folder, as it is where it can lead nowhere else."""
+    return _safe(name) if "/" in name or name in {".", ".."} else name
 
 
 def _place(place: Path, source: Path) -> None:
@@ -103,6 +118,9 @@ def model_path(name: str, version: str | int | None, roots: list[Path]) -> str:
             continue
         chosen = str(version) if version is not None else _latest(folder)
         if chosen is not None and (folder / _safe(chosen)).is_dir():
+            link = root / ENTRIES_FOLDER / _safe(name) / _safe(chosen)
+            if link.is_symlink():
+                return str(folder / _safe(chosen) / link.readlink())
             return str(_only_entry(folder / _safe(chosen)))
     if version is None and Path(name).exists():
         return name

@@ -113,6 +113,11 @@ class ScriptEditor {
   async upload(input) {
     const files = [...input.files];
     if (!files.length) return;
+    if (files.reduce((sum, { size }) => sum + size, 0) > Number(this.box.dataset.limit)) {
+      this.told.textContent = this.box.dataset.wordLarge;
+      input.value = "";
+      return;
+    }
     const body = new FormData();
     // a folder is given with its own name in front, which is not part of the source folder
     const paths = files.map((file) => file.webkitRelativePath.replace(/^[^/]*\//, "") || file.name);

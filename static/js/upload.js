@@ -4,6 +4,7 @@ const form = document.getElementById("upload-form");
 const part = (name) => form.querySelector(`[data-${name}]`);
 const zone = part("drop");
 const SHOWN = 200;
+const PAIRS = new Set(["tags", "properties"]);
 let chosen = [];  // {path, file}
 let sending = null;
 
@@ -85,11 +86,20 @@ form.addEventListener("submit", (event) => {
   if (!sending) send();
 });
 
+// lines of key=value as the API takes them
+function pairs(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  return JSON.stringify(Object.fromEntries(lines.map((line) => {
+    const at = line.indexOf("=");
+    return at < 0 ? [line.trim(), ""] : [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  })));
+}
+
 function send() {
   const body = new FormData();
   for (const [name, value] of new FormData(form)) {
     const isField = typeof value === "string" && name !== "csrfmiddlewaretoken" && name !== "server_path";
-    if (isField && value !== "") body.append(name, value);
+    if (isField && value.trim() !== "") body.append(name, PAIRS.has(name) ? pairs(value) : value);
   }
   chosen.forEach((item) => body.append("files", item.file, item.path));
   sending = new XMLHttpRequest();

@@ -88,12 +88,16 @@ def test_chosen_files_are_registered_and_shown(upload: Page, tmp_path: Path) -> 
     upload.set_input_files("#id_files", tmp_path / model.file_name)
     expect(upload.get_by_text("1 file, ")).to_be_visible()
     expect(upload.get_by_label("Name", exact=True)).to_have_value("model")
+    upload.get_by_label("Tags").fill("area=qna\nquick\n")
+    upload.get_by_label("Properties").fill("owner=ada")
     upload.get_by_label("Sample input").fill('[{"a": 1, "b": 2, "c": 3, "d": 4.5}]')
     upload.get_by_role("button", name="Register", exact=True).click()
     expect(upload.get_by_role("heading", name="Version 1")).to_be_visible()
     for words in ("A model is code.", "It was uploaded by ada", "LightGBM", "lightgbm>=4,<5"):
         expect(upload.get_by_text(words).first).to_be_visible()
     look(upload, "uploaded-version")
+    found = selectors.version_get("model", "1")
+    assert (found.tags, found.properties) == ({"area": "qna", "quick": ""}, {"owner": "ada"})
 
 
 def test_a_folder_keeps_its_paths(upload: Page, tmp_path: Path) -> None:

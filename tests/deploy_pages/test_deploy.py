@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from deployments.configuring.checks import check_name
 from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Service, Target
-from deployments.pages.forms import DeployInput, number, service_name, tags_parse, tags_text
+from deployments.pages.forms import DeployInput, number, service_name
 from registry import selectors as registry
 from registry.models import VersionRecord
+from registry.pairs import tags_parse, tags_text
 from tests.deploy_pages.html import Page
 from tests.factories import RevisionFactory, ServiceFactory
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from deployments.logs import oplog
 from deployments.models import Operation, Service
-from deployments.pages.forms import tags_text
+from registry.pairs import tags_text
 from tests.deploy_pages.html import Page
 from workspaces.models import Event
 

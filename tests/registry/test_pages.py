@@ -50,9 +50,11 @@ def test_register_is_one_click_with_the_name_filled_in(store: Store, admin_clien
 def test_register_works_without_scripts(store: Store, admin_client: Client) -> None:
     url = reverse("registry:register", args=[store.run_id])
     assert "<html" in admin_client.get(url).content.decode()
-    answer = admin_client.post(url, {"name": "diabetes", "description": "d"})
-    assert answer.status_code == 302
-    assert selectors.version_get("diabetes", "1").description == "d"
+    values = {"name": "diabetes", "description": "d", "tags": "area=qna", "properties": "owner=ada"}
+    assert admin_client.post(url, values).status_code == 302
+    found = selectors.version_get("diabetes", "1")
+    assert (found.description, found.properties) == ("d", {"owner": "ada"})
+    assert found.tags == {"area": "qna"}
 
 
 def test_a_wrong_name_comes_back_beside_its_field(store: Store, admin_client: Client) -> None:
@@ -91,6 +93,7 @@ def test_the_version_page_leads_to_deploying(registered: str, admin_client: Clie
     assert "/deploy/?model=diabetes&amp;version=1" in text
     for part in ("dataframe_split", "scikit-learn==1.6.1", "bmi", "model.pkl", "A model is code."):
         assert part in text
+    assert "$AZUREML_MODEL_DIR/model<" in text
 
 
 def test_files_never_read_before_load_after_the_page(

@@ -101,6 +101,7 @@ def test_a_folder_that_is_no_model_keeps_its_name(token: str, place: Path) -> No
     files = {"net/weights.bin": b"w", "net/deep/words.txt": b"t"}
     found = upload(token, files, name="net").json()
     assert [item["path"] for item in found["files"]] == sorted(files)
+    assert selectors.version_get("net", "1").script_path == "$AZUREML_MODEL_DIR/net"
     assert found["needs_script"] is True
     assert (found["format"], found["origin"]["path"]) == ("custom", "net")
 
@@ -149,6 +150,7 @@ def test_an_archive_that_comes_alone_is_unpacked(
     assert found["format"] == "lightgbm"
     assert found["origin"] == {"kind": "upload", "by": "ada", "path": name, "folder": "lgb"}
     assert "MLmodel" in {item["path"] for item in found["files"]}
+    assert selectors.version_get("lgb", "1").script_path == "$AZUREML_MODEL_DIR/lgb"
 
 
 def test_an_archive_among_other_files_stays_a_file(token: str, place: Path) -> None:
@@ -347,6 +349,24 @@ def test_the_page_registers_without_scripts(cookies: Any, place: Path, settings:
     answer = post("/register/", body([], fields), {"Origin": "http://localhost"}, cookies)
     assert answer.status_code == 422
     assert "Choose a file" in answer.text
+
+
+def test_the_page_takes_tags_and_properties(cookies: Any, place: Path, settings: Any) -> None:
+    def send(tags: str, properties: str) -> Any:
+        token = cookies[settings.CSRF_COOKIE_NAME]
+        fields = {"csrfmiddlewaretoken": token, "tags": tags, "properties": properties, "name": "m"}
+        content = body([("a.bin", b"x")], fields)
+        return post("/register/", content, {"Origin": "http://localhost"}, cookies)
+
+    assert send("area=qna\r\n\r\nquick", "owner = ada=b").status_code == 302
+    found = selectors.version_get("m", "1")
+    assert (found.tags, found.properties) == ({"area": "qna", "quick": ""}, {"owner": "ada=b"})
+    refused = send("=qna", "mlflow#=1")
+    assert refused.status_code == 422
+    assert "“=qna” has no key" in refused.text
+    refused = send("mlflow.user=eve", "a#b=1")
+    assert "own." in refused.text
+    assert "The key “a#b” may have" in refused.text
 
 
 def test_a_foreign_page_cannot_upload(cookies: Any, place: Path, settings: Any) -> None:

@@ -60,7 +60,9 @@ def test_names_and_versions_are_written_as_pip_does(given: str, became: str) -> 
     assert conda_package(given).package.became == became
 
 
-@pytest.mark.parametrize("given", ["pip", "openssl=1.1.1k=h7f8727e_0", "_libgcc_mutex=0.1", "mkl"])
+@pytest.mark.parametrize(
+    "given", ["pip", "openssl=1.1.1k=h7f8727e_0", "_libgcc_mutex=0.1", "mkl", "conda-forge::python"]
+)
 def test_parts_of_the_interpreter_are_left_out_in_words(given: str) -> None:
     package = conda_package(given).package
     assert (package.became, package.missing) == ("", False)

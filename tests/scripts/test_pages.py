@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.test import Client
 from django.urls import reverse
+from mlflow import MlflowClient
 
 from deployments.models import Service
+from registry.environments.curated import curated_ensure
 from registry.models import Environment, EnvironmentVersion
 from registry.scripts.folders import source_read
 from tests.deploy_pages.html import Page
@@ -171,6 +175,69 @@ def test_a_model_that_no_code_can_serve_starts_with_a_script(
     (tmp_path / "files" / "MLmodel").unlink()
     page = Page(ada.get(URL, {"model": "diabetes", "version": "1"}))
     assert "checked" in page.one("input", id="code-script").attributes
+
+
+@pytest.fixture
+def weights(model: str, tmp_path: Any) -> str:
+    """A version that is a TorchScript file."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "net.pt", "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+        archive.writestr("net/constants.pkl", b"")
+    uri = django_settings.SLIPWAY.tracking_uri
+    client = MlflowClient(uri, uri)
+    client.create_registered_model("net")
+    client.create_model_version("net", str(folder))
+    return "net"
+
+
+def test_a_version_that_needs_a_script_is_offered_the_one_of_its_format(
+    ada: Client, weights: str, targets: None
+) -> None:
+    curated_ensure()
+    page = Page(ada.get(URL, {"model": weights, "version": "1"}))
+    assert "No code" not in page.one("main").text
+    assert "need an entry script" in page.one("main").text
+    assert not page.all("input", id="code-none")
+    assert "checked" in page.one("input", id="code-script").attributes
+    assert "torch.jit.load" in page.one("textarea", id="id_script_text").text
+    chosen = [item for item in page.all("option") if "selected" in item.attributes]
+    assert any(item["value"].startswith("Slipway-pytorch-cpu:") for item in chosen)
+
+
+def test_deploy_without_the_script_that_it_needs_says_so_at_the_script(
+    ada: Client, weights: str, targets: None
+) -> None:
+    answer = ada.post(URL, form(model=weights, name="net"), headers=HTMX)
+    assert answer.status_code == 422
+    page = Page(answer)
+    assert "need an entry script" in page.one("div", id="id_script_name_error").text
+    assert not page.all("div", id="id_version_error")
+    assert "torch.jit.load" in page.one("textarea", id="id_script_text").text
+    assert not Service.objects.exists()
+
+
+def test_a_version_that_no_code_can_serve_may_have_a_script(made: Any, ada: Client) -> None:
+    page = Page(ada.get(URL, {"model": "diabetes", "version": "1"}))
+    assert {item["value"] for item in page.all("input", name="code")} == {"", "script"}
+    assert page.one("textarea", id="id_script_text").text.strip() == ""
+    assert made(code="").revisions.get().inference == {}
+    assert made(name="second").revisions.get().inference["entryScript"] == "score.py"
+
+
+def test_settings_of_a_version_that_needs_a_script_offer_no_other_way(
+    ada: Client, weights: str, fake: Any
+) -> None:
+    tools = Environment.objects.create(name="tools")
+    EnvironmentVersion.objects.create(environment=tools, version="1", packages=["torch"])
+    answer = ada.post(URL, script(model=weights, name="net", environment="tools:1"))
+    assert answer.status_code == 302, Page(answer).one("main").text
+    service = Service.objects.get(name="net")
+    service.operations.update(status="Succeeded")
+    url = reverse("deployments:service-tab", args=["net", "settings"])
+    assert not Page(ada.get(url)).all("input", id="code-none")
+    assert settings(ada, service, code="").status_code == 422
 
 
 def settings(ada: Client, service: Service, **changes: Any) -> Any:

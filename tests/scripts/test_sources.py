@@ -28,7 +28,7 @@ from registry.scripts.folders import (
     source_edit,
     source_read,
 )
-from registry.scripts.source_archives import archive_files
+from registry.scripts.source_archives import source_unpack
 from tests.factories import RevisionFactory
 from tests.scripts.conftest import ECHO, Keep
 from workspaces.errors import Invalid, NotFound
@@ -41,7 +41,7 @@ Make = Callable[..., SourceInfo]
 @pytest.fixture
 def make(user: User, model: str) -> Make:
     def create(files: dict[str, bytes]) -> SourceInfo:
-        given = (SourceFile(path, io.BytesIO(content)) for path, content in files.items())
+        given = (SourceFile(path, iter([content])) for path, content in files.items())
         return source_create(files=given, user=user)
 
     return create
@@ -189,8 +189,7 @@ def tarred(*members: tarfile.TarInfo, content: bytes = b"x", mode: str = "w:gz")
 
 
 def unpack(name: str, stream: io.BytesIO, user: User) -> SourceInfo:
-    with archive_files(name, stream) as files:
-        return source_create(files=files, user=user)
+    return source_unpack(name=name, stream=stream, user=user)
 
 
 def test_the_one_folder_of_an_archive_is_the_source_folder(user: User, model: str) -> None:
@@ -238,6 +237,33 @@ def test_a_bomb_ends_at_the_limit(user: User, model: str, monkeypatch: pytest.Mo
     with pytest.raises(Invalid, match="At most 1 MB"):
         unpack("x.zip", zipped({"score.py": bytes(50_000_000)}), user)
     assert left() == []
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+def test_what_is_left_out_ends_at_the_limit_too(
+    user: User, model: str, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(folders, "MAX_BYTES", 1024 * 1024)
+    bomb = tarfile.TarInfo(".git/pack")
+    with pytest.raises(Invalid, match="At most 1 MB") as caught:
+        unpack("x.tgz", tarred(bomb, content=bytes(5_000_000), mode=mode), user)
+    assert list(caught.value.fields) == ["files"]
+    kept = unpack("x.tgz", tarred(bomb, tarfile.TarInfo("a.py"), content=b"x" * 900), user)
+    assert (kept.scripts, kept.left_out) == (["a.py"], [".git/pack"])
+
+
+def test_an_archive_of_too_many_folders_is_refused(
+    user: User, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
+    names = [f"d{number}" for number in range(21)]
+    with pytest.raises(Invalid, match="At most 2 files"):
+        unpack("x.zip", zipped({f"{name}/": b"" for name in names}), user)
+    inside = [tarfile.TarInfo(name) for name in names]
+    for member in inside:
+        member.type = tarfile.DIRTYPE
+    with pytest.raises(Invalid, match="At most 2 files"):
+        unpack("x.tar", tarred(*inside, mode="w"), user)
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz"])

@@ -119,7 +119,7 @@ def test_the_script_alone_uses_the_model_s_own_packages() -> None:
         ("numpy=1.19", "numpy==1.19.*"),
         ("numpy=1.19.2", "numpy==1.19.2.*"),
         ("numpy==1.19.2", "numpy==1.19.2"),
-        ("numpy=1.19.2=py37h30dfecb_0", "numpy==1.19.2.*"),
+        ("numpy=1.19.2=py37h30dfecb_0", "numpy==1.19.2"),
         ("numpy 1.19.*", "numpy==1.19.*"),
         ("numpy >=1.19,<2", "numpy>=1.19,<2"),
         ("conda-forge::scikit-learn=0.24", "scikit-learn==0.24.*"),
@@ -131,6 +131,22 @@ def test_conda_packages_are_taken_from_the_package_index(item: str, package: str
     found, warnings = inference_import({"entryScript": "score.py", "environment": {"python": raw}})
     assert found["environment"]["packages"] == [package]
     assert len(warnings) == 1
+
+
+def test_what_only_conda_has_is_a_warning_and_the_interpreter_s_parts_are_none() -> None:
+    items = ["python", "pip", "openssl=1.1.1k=h7f8727e_0", "cudatoolkit=11.3", "r-base"]
+    raw = {"python": {"condaDependencies": {"dependencies": items}}}
+    found, warnings = inference_import({"entryScript": "score.py", "environment": raw})
+    assert (found["environment"]["python"], found["environment"]["packages"]) == ("", [])
+    assert [text.split()[1] for text in warnings] == ["cudatoolkit", "r-base"]
+
+
+def test_everything_wrong_in_a_conda_specification_is_said_at_once() -> None:
+    items = ["numpy=1|2", {"pip": ["-r other.txt", "https://example.org/a.whl"]}, "python=2.7"]
+    raw = {"python": {"condaDependencies": {"dependencies": items}}}
+    found = wrong({"entryScript": "score.py", "environment": raw})
+    assert list(found) == ["environment.python.condaDependencies.dependencies"]
+    assert len(found["environment.python.condaDependencies.dependencies"]) == 4
 
 
 def test_a_dockerfile_is_its_image_and_its_steps() -> None:
@@ -214,7 +230,7 @@ def test_passwords_are_not_kept() -> None:
     assert "primaryKey" not in str(kept)
 
 
-NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name[0] != "-")
+NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name == name.strip("-"))
 
 
 @given(

@@ -128,6 +128,33 @@ def test_mlflow_loads_a_model_from_where_it_was_laid_out(tmp_path: Path) -> None
         assert list(mlflow.pyfunc.load_model(str(path)).predict(rows)) == list(model.predict(rows))
 
 
+def test_a_model_of_mlflow_is_found_by_the_name_that_its_folder_had(tmp_path: Path) -> None:
+    stored = tmp_path / "stored"
+    (stored / "inner").mkdir(parents=True)
+    for name in ("MLmodel", "model.pkl", "inner/a"):
+        (stored / name).touch()
+    more: dict[str, Any] = {
+        "1": {"folder": "Größe 1"},
+        "2": {"folder": "inner"},  # a folder of its own has the name
+        "3": {"folder": "../up"},
+        "4": {"entry": "model.pkl"},  # a file, which an MLmodel was written for
+        "5": {"entry": "gone.zip"},  # the archive that it came in
+    }
+    listed = [{"name": "m", "version": key, "path": str(stored), **it} for key, it in more.items()]
+    for _ in range(2):
+        top = lay_out(listed, tmp_path / "replica")  # type: ignore[arg-type]
+    found = {key: model_path("m", key, [tmp_path / "replica"]) for key in more}
+    ends = ["1/Größe 1", "2", "3/..%2Fup", "4/model.pkl", "5"]
+    assert list(found.values()) == [str(top / "m" / end) for end in ends]
+    assert (top / "m/1/Größe 1/MLmodel").is_file()
+    assert [path.name for path in (top / "m/2/inner").iterdir()] == ["a"]
+    for version in more:
+        assert {"MLmodel", "model", "model.pkl"} <= {
+            p.name for p in (top / "m" / version).iterdir()
+        }
+    assert sorted(path.name for path in top.iterdir()) == ["m"]
+
+
 def test_a_large_file_is_a_link_and_a_small_one_a_copy(tmp_path: Path) -> None:
     stored = tmp_path / "stored"
     (stored / "data").mkdir(parents=True)
