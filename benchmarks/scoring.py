@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from subprocess import SubprocessError
+from typing import TypeVar
 
-from benchmarks.contenders import ALL, Make
+from benchmarks.contenders import ALL
 from benchmarks.environments import Missing
 from benchmarks.load import Result, measure
 from benchmarks.models import Model, train
+from benchmarks.servers import Server
 
+Made = TypeVar("Made")
 Case = tuple[int, int]  # clients, rows
 CASES: tuple[Case, ...] = tuple((clients, rows) for rows in (1, 1000) for clients in (1, 8, 64))
 WARM_UP = 1.0  # seconds
-STARTS = 2
+STARTS = 4
 
 
 @dataclass
@@ -35,42 +39,69 @@ Table = dict[str, dict[str, Measured]]  # by model and server
 def run(
     models: Sequence[str], servers: Sequence[str], cases: Sequence[Case], seconds: float
 ) -> Table:
-    """Measure one server after the other; one that cannot run here is left out, and said."""
-    found: Table = {}
+    """Measure every server on every model; one that cannot run here is left out, and said."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for model in (train(model, folder) for model in models):
-            for server in servers:
-                work = folder / f"{model.name}-{len(found)}-{servers.index(server)}"
-                work.mkdir()
-                measured = attempt(ALL[server], model, work, cases, seconds)
-                if measured is not None:
-                    found.setdefault(model.name, {})[server] = measured
+        trained = [train(model, folder) for model in models]
+        return {model.name: of_model(model, servers, cases, seconds, folder) for model in trained}
+
+
+def of_model(
+    model: Model, servers: Sequence[str], cases: Sequence[Case], seconds: float, folder: Path
+) -> dict[str, Measured]:
+    """Measure the starts of all servers in turn, then one server after the other."""
+    made: dict[str, Server] = {}
+    for number, name in enumerate(servers):
+        work = folder / f"{model.name}-{number}"
+        work.mkdir()
+        server = attempt(f"{name} with {model.name}", partial(ALL[name], model, work))
+        if server is not None:
+            made[name] = server
+    first: dict[str, list[float]] = {name: [] for name in made}
+    for _ in range(STARTS):  # the first also fills the disk's cache and writes .pyc files
+        for name in list(made):
+            took = attempt(f"{name} with {model.name}", partial(start, made[name], model))
+            if took is None:
+                del made[name]
+            else:
+                first[name].append(took)
+    found = {}
+    for name, server in made.items():
+        work = folder / f"{model.name}-{servers.index(name)}"
+        loads = partial(loaded, server, model, work, cases, seconds)
+        measured = attempt(f"{name} with {model.name}", loads)
+        if measured is not None:
+            measured.start = min(first[name])
+            found[name] = measured
     return found
 
 
-def attempt(
-    make: Make, model: Model, work: Path, cases: Sequence[Case], seconds: float
-) -> Measured | None:
-    """Return what was measured, or None after saying why it could not be."""
+def attempt(what: str, make: Callable[[], Made]) -> Made | None:
+    """Return what was made or measured, or None after saying why it could not be."""
     try:
-        return one(make, model, work, cases, seconds)
+        return make()
     except (Missing, RuntimeError, ValueError, OSError, SubprocessError) as error:
-        print(f"Left out: {make.__name__} with {model.name}: {error}", file=sys.stderr)
+        print(f"Left out: {what}: {error}", file=sys.stderr)
         return None
 
 
-def one(make: Make, model: Model, work: Path, cases: Sequence[Case], seconds: float) -> Measured:
-    """Start a server and measure it; raises Missing and RuntimeError."""
-    server = make(model, work)
-    body = {rows: model.body(rows, server.dialect) for rows in {rows for _, rows in cases} | {1}}
-    starts = []
-    for _ in range(STARTS):  # the first also fills the disk's cache and writes .pyc files
-        server.stop()
-        server.start(body[1])
-        starts.append(server.first_answer)
+def start(server: Server, model: Model) -> float:
+    """Return seconds to the first answer; raises RuntimeError."""
     try:
-        measured = Measured(min(starts), server.memory_mb())
+        server.start(model.body(1, server.dialect))
+        return server.first_answer
+    finally:
+        server.stop()
+
+
+def loaded(
+    server: Server, model: Model, work: Path, cases: Sequence[Case], seconds: float
+) -> Measured:
+    """Start a server, and measure its memory and what it answers under load."""
+    body = {rows: model.body(rows, server.dialect) for rows in {rows for _, rows in cases} | {1}}
+    try:
+        server.start(body[1])
+        measured = Measured(memory=server.memory_mb())
         for clients, rows in cases:
             ask = (server.url, server.headers, body[rows], clients)
             measure(*ask, WARM_UP, work)

@@ -17,6 +17,7 @@ AUTH_FILE = "auth.json"  # AuthDocument; 0600, replaced by rename, re-read withi
 LOCK_FILE = "lock"  # flock held by the master for as long as it lives
 RECORD_FILE = "runtime.json"  # RuntimeRecord; written by the master
 LOG_FILE = "service.log"  # stdout and stderr of master and workers, rotated to service.log.1
+MB = 1024 * 1024  # bytes, in every memory_mb
 METRICS_FILES = "metrics-*.json"  # one per worker; counters go on from it after a restart
 STOP_FILE = "stop"  # present: the master ends its workers and exits 0
 

@@ -6,7 +6,6 @@ prints and warnings stay as the plain lines they are.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import fcntl
@@ -20,8 +19,6 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
-
-import orjson
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -142,13 +139,18 @@ class AccessLog:
     """A line per request, written once per turn of the event loop."""
 
     def __init__(self) -> None:
+        import orjson  # the master logs as well, and needs none of it, nor asyncio below
+
+        self._dumps = functools.partial(orjson.dumps, option=orjson.OPT_APPEND_NEWLINE)
         self._lines: list[bytes] = []
         self._file = sys.stdout.buffer
 
     def note(self, identity: str, path: str, status: int, seconds: float, caller: str) -> None:
         """Note an answered request; `seconds` is how long it took."""
         if not self._lines:
-            asyncio.get_running_loop().call_soon(self.flush)
+            from asyncio import get_running_loop
+
+            get_running_loop().call_soon(self.flush)
         line = {
             "time": stamp(time.time()),
             "level": "INFO",
@@ -159,7 +161,7 @@ class AccessLog:
             "ms": round(seconds * 1000, 2),
             "caller": caller,
         }
-        self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self._lines.append(self._dumps(line))
 
     def flush(self) -> None:
         """Write what was noted."""

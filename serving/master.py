@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from serving import contract, cpu, logs, memory
+from serving import contract, cpu, logs
 from serving.contract import STUCK_SECONDS, ReplicaConfig
 from serving.descriptors import raise_limit
 from serving.files import read_json
@@ -73,7 +73,6 @@ def _run_locked(folder: Path, config: ReplicaConfig) -> int:
     with contextlib.suppress(FileNotFoundError):
         (folder / contract.STOP_FILE).unlink()  # asked of an earlier master, not of this one
     recorder = Recorder(folder, config)
-    recorder.write()
     try:
         listener = _bind(config["host"], config["port"])
     except OSError as error:
@@ -132,6 +131,8 @@ class Master:
             logs.append_only(self.folder / contract.LOG_FILE)
         wake = self._listen_for_signals()
         try:
+            self._start_due()
+            self._record()
             while not self._finished():
                 self._start_due()
                 self._wait(wake)
@@ -300,6 +301,8 @@ class Master:
         if not loading and now - self.memory_at < MEMORY_EVERY:
             return
         self.memory_at = now
+        from serving import memory
+
         trees = {worker: memory.tree(worker.process.pid) for worker in self.workers.values()}
         everyone = [os.getpid(), *(pid for pids in trees.values() for pid in pids)]
         limit = self.config["memory_mb"]
@@ -325,6 +328,8 @@ class Master:
             record["load_seconds"] = live[0].load_seconds
         if now - self.record_at >= RECORD_EVERY:
             self.record_at = now
+            from serving import memory  # psutil takes long, and the first worker need not wait
+
             trees = (memory.tree(worker.process.pid) for worker in self.workers.values())
             pids = [os.getpid(), *(pid for tree in trees for pid in tree)]
             record["memory_mb"] = round(memory.proportional(pids), 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-MB = 1024 * 1024
+from serving.contract import MB
 
 
 def tree(pid: int) -> list[int]:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.contract import METRICS_FILES, RECORD_FILE
+from serving.contract import MB, METRICS_FILES, RECORD_FILE
 from serving.files import read_json, write_json
-from serving.memory import MB
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # requests scored together

@@ -6,8 +6,6 @@ import logging
 import os
 from pathlib import Path
 
-import psutil
-
 from serving.contract import RECORD_FILE, ReplicaConfig, RuntimeRecord
 from serving.files import write_json
 
@@ -22,7 +20,7 @@ class Recorder:
         self.record: RuntimeRecord = {
             "phase": "starting",
             "pid": os.getpid(),
-            "create_time": psutil.Process().create_time(),
+            "create_time": 0.0,  # until it is first written
             "port": config["port"],
             "digest": config["digest"],
             "auth_version": 0,
@@ -42,6 +40,10 @@ class Recorder:
         """
         if self.record == self._written:
             return
+        if self._written is None:
+            import psutil  # takes longer than the worker's start, which this may come after
+
+            self.record["create_time"] = psutil.Process().create_time()
         try:
             write_json(self.path, self.record)
         except OSError:

@@ -186,8 +186,8 @@ async def _load(service: Service, reporter: Reporter, server: uvicorn.Server) ->
         raise
     finally:
         gc.set_threshold(*usual)
-    # The model stays for ever: do not let the collector walk over it again and again.
-    gc.collect()
+    # The model stays for ever: do not let the collector walk over it again and again. Not even
+    # now: it finds next to nothing, and the first answer would wait for it.
     gc.freeze()
     reporter.send(load_seconds=service.load_seconds, auth_version=service.keys.version)
 

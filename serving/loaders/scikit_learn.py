@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.loaders import forests
+from serving.loaders.later import import_core
 from serving.loaders.pickles import load_object
 from serving.loaders.quick import Table
 
@@ -23,29 +21,6 @@ BY_NAME = frozenset({"ColumnTransformer", "FunctionTransformer"})  # may ask a f
 def ignore_missing_names() -> None:
     """Silence the advice to give frames: arrays are given only where they predict the same."""
     warnings.filterwarnings("ignore", message=UNNAMED, category=UserWarning)
-
-
-class _Later:
-    """Stands for pandas where scikit-learn keeps it, and imports it when it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module("pandas"), name)
-
-
-def import_core() -> None:
-    """Import scikit-learn's core without pandas, of which it makes no use when it is imported.
-
-    That saves a third of the time and of the memory of a service that never sees a frame. Wherever
-    else pandas is imported, now by the model's own code or later, it is imported as ever.
-    """
-    if "pandas" in sys.modules or "sklearn" in sys.modules:
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # importing it is an ImportError
-    with suppress(ImportError):  # then the model's own import says what is missing
-        fixes = importlib.import_module("sklearn.utils.fixes")
-        if getattr(fixes, "pd", ...) is None:
-            vars(fixes)["pd"] = _Later()
-    del sys.modules["pandas"]
 
 
 def ignores_names(value: Any, names: list[str], seen: set[int] | None = None) -> bool:

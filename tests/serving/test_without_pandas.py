@@ -1,4 +1,4 @@
-"""scikit-learn models of plain numbers start without pandas, and with it where names matter."""
+"""scikit-learn models of plain numbers start without pandas and scipy.stats; both come later."""
 
 from __future__ import annotations
 
@@ -43,6 +43,50 @@ csv = ",".join(row["columns"]) + "\\n" + ",".join(map(str, row["data"][0])) + "\
 told["csv"] = ask(csv.encode(), "text/csv")
 print(json.dumps(told))
 """
+
+
+USES = """
+import json, sys
+if sys.argv[1:]:
+    from serving.loaders.later import import_core
+    import_core()
+    import sklearn.cluster, sklearn.ensemble, sklearn.linear_model
+    assert "scipy.stats" not in sys.modules
+import numpy as np
+from sklearn._loss.link import MultinomialLogit
+from sklearn.covariance import MinCovDet
+from sklearn.isotonic import check_increasing
+from sklearn.metrics import label_ranking_average_precision_score
+from sklearn.utils.fixes import _mode
+shares, rows = np.array([[0.2, 0.3, 0.5]]), np.random.default_rng(1).normal(size=(40, 3))
+found = [
+    MultinomialLogit().link(shares).tolist(),
+    MinCovDet(random_state=1).fit(rows).dist_.tolist(),
+    bool(check_increasing([1, 2, 3, 4, 5], [1, 3, 2, 4, 6])),
+    float(label_ranking_average_precision_score([[1, 0, 0]], [[0.75, 0.5, 1]])),
+    np.asarray(_mode(np.array([1, 2, 2]))).tolist(),
+]
+import scipy.stats
+from scipy.stats import norm
+import sklearn.ensemble, sklearn.cluster, sklearn.calibration
+found.append(float(norm.cdf(0.5)) + float(scipy.stats.rankdata([3, 1, 2])[0]))
+print(json.dumps(found))
+"""
+
+
+def test_what_scikit_learn_needs_of_scipy_stats_is_there_when_it_is_used() -> None:
+    plain, later = (
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", USES, *words],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for words in ([], ["later"])
+    )
+    assert later.returncode == 0, later.stderr
+    assert later.stdout == plain.stdout != ""
 
 
 def test_numbers_are_answered_without_pandas_and_tables_with_it(diabetes_model: Path) -> None:
