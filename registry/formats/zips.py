@@ -7,7 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from registry.formats.pickles import PACKAGES
 from registry.formats.reading import FileView, Part, Read, Unreadable
@@ -20,7 +20,7 @@ _END64 = b"PK\x06\x07"
 _HDF5_VERSION = re.compile(rb"keras_version.{0,200}?(\d+\.\d+\.\d+[\w.-]{0,10})", re.DOTALL)
 
 
-def directory_size(file: BinaryIO) -> int:
+def directory_size(file: IO[bytes]) -> int:
     """Bytes of a zip's list of files, as its end says. Ask before `zipfile` reads that list.
 
     Raises:
