@@ -48,15 +48,16 @@ def prepare(work: Work) -> str:
 
 
 def _build_here(work: Work, row: EnvironmentVersion, lock: EnvironmentLock) -> None:
-    found = pythons.available(settings.SLIPWAY.service_user)
-    if row.python not in found:
+    python = pythons.find(settings.SLIPWAY.service_user, row.python)
+    if python is None:
+        found = pythons.available(settings.SLIPWAY.service_user)
         raise StepFailed(
             _("The environment needs Python %(wanted)s; this machine has %(found)s.")
             % {"wanted": row.python, "found": ", ".join(sorted(found)) or _("none")}
         )
     if row.base_image or row.docker_steps:
         work.log(_("The base image and the Docker steps are for container targets: left out here."))
-    folder = environments.build(work.builder(), lock.text, found[row.python])
+    folder = environments.build(work.builder(), lock.text, python)
     installed_keep(lock, folder)
     background.found_keep(work.operation, installed_bytes=environments.installed_size(folder))
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from deployments.building.base_images import fetch_refused
 from deployments.building.image_runs import base_image_python, exists, image_id
+from deployments.building.system_packages import system_steps
 from deployments.drivers import docker_build
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_build import BuildCancelled, BuildFailed, Watch
@@ -110,12 +111,13 @@ def environment_image(
         lock_text: requirements with exact versions, and hashes where known.
         environment_hash: of (lock, Python minor, platform).
         wheels_only: False also builds packages from source, which needs a compiler in the base.
-        steps: Dockerfile instructions that follow the base image, one line each.
+        steps: Dockerfile instructions that follow the base image, one line each. After them
+            follow those of `system_steps`.
 
     Raises:
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
-    tools = _tools_image(builder, steps)
+    tools = _tools_image(builder, (*steps, *system_steps(lock_text)))
     only = "--no-build " if wheels_only else ""
     dockerfile = f"""
         COPY requirements.lock {ENVIRONMENT_DIR}.lock

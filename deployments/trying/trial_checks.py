@@ -12,6 +12,7 @@ from deployments.trying.trial import TIMEOUT, Ran
 
 NEAR_LIMIT = 0.8  # of the memory it may have: worth a warning
 _MISSING = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'")
+_NO_LIBRARY = re.compile(r"(lib[\w.+-]*\.so[.\d]*): cannot open shared object file")
 
 
 def checks_of(ran: Ran, *, memory_mb: int) -> list[Check]:
@@ -69,6 +70,13 @@ def _not_loaded(error: str) -> Check:
         text = _("The package “%(name)s” is missing in the environment: %(error)s")
         step = _("Add it to the model's requirements, or to the environment, and register again.")
         return Check("load", "failed", text % {"name": package, "error": error}, step)
+    if library := _NO_LIBRARY.search(error):
+        text = _("The library %(name)s of the operating system is missing: %(error)s")
+        step = _(
+            "Install it on this machine, or deploy to Docker: with Docker steps that install it, "
+            "or a base image that has it."
+        )
+        return Check("load", "failed", text % {"name": library[1], "error": error}, step)
     text = _("The model could not be loaded: %(error)s") % {"error": error}
     return Check("load", "failed", text, _("The traceback below says where."))
 

@@ -12,21 +12,17 @@ from tests.registry import made
 from tests.registry.test_uploaded_is_served import SERVED, answers, question
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
-# slim base images have no libgomp.so.1, which LightGBM's wheels take from the system
+KINDS = {"mlflow-folder": made.mlflow_folder, **{kind: made.WRAPPED[kind] for kind in SERVED}}
 CASES = [
     ("lightgbm", "local"),
-    *(pytest.param(kind, "local", marks=pytest.mark.soak) for kind in SERVED if kind != "lightgbm"),
-    *(
-        pytest.param(kind, "docker", marks=[pytest.mark.docker, pytest.mark.soak])
-        for kind in SERVED
-        if kind != "lightgbm"
-    ),
+    *(pytest.param(kind, "local", marks=pytest.mark.soak) for kind in KINDS if kind != "lightgbm"),
+    *(pytest.param(kind, "docker", marks=[pytest.mark.docker, pytest.mark.soak]) for kind in KINDS),
 ]
 
 
 def uploaded(api: Api, kind: str) -> str:
     """URI of a version made of an uploaded file."""
-    model = made.WRAPPED[kind]()
+    model = KINDS[kind]()
     name = f"up-{kind}"
     answer = api.call(
         "POST", "/models", data={"name": name}, files={"files": (model.file_name, model.content)}
@@ -41,7 +37,7 @@ def test_an_uploaded_file_is_deployed_and_answers_rightly(api: Api, kind: str, t
     api.models[name] = uploaded(api, kind)
     api.deploy(name, kind=name, target=target)
     api.healthy(name, 500)
-    model = made.WRAPPED[kind]()
+    model = KINDS[kind]()
     rows = api.score(name, json=question(kind, model.rows), headers=api.key(name))
     assert rows.status_code == 200, rows.text
     np.testing.assert_allclose(answers(rows.json()), model.answers, rtol=1e-5)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import tempfile
 import warnings
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,8 +99,6 @@ def onnx() -> Made:
 
 
 def xgboost(ending: str = "json", *, estimator: bool = True) -> Made:
-    import tempfile
-
     import xgboost as library
 
     rows, target = table()
@@ -122,6 +122,23 @@ def lightgbm() -> Made:
     data = library.Dataset(rows, target)
     model = library.train({"verbosity": -1, "min_data_in_leaf": 5}, data, 5)
     return _made("model.txt", model.model_to_string().encode(), model.predict(rows))
+
+
+def mlflow_folder() -> Made:
+    """A folder that MLflow saved, in a zip; with columns and an input example."""
+    import mlflow.sklearn
+
+    rows, model = table()[0], forest()
+    example = rows.head(2)
+    signature = mlflow.models.infer_signature(rows, model.predict(rows))
+    content = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        mlflow.sklearn.save_model(model, path, signature=signature, input_example=example)
+        with zipfile.ZipFile(content, "w") as archive:
+            for item in sorted(path.rglob("*")):
+                archive.write(item, item.relative_to(folder))
+    return _made("model.zip", content.getvalue(), model.predict(rows))
 
 
 WRAPPED = {

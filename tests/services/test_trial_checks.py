@@ -43,6 +43,13 @@ def test_all_is_well() -> None:
             {"ok": False, "stage": "load", "error": "ModuleNotFoundError: No module named 'a.b'"},
             *("load", "The package “a” is missing"),
         ),
+        (
+            {
+                **{"ok": False, "stage": "load"},
+                "error": "OSError: libgomp.so.1: cannot open shared object file: No such file",
+            },
+            *("load", "The library libgomp.so.1 of the operating system is missing"),
+        ),
         ({"ok": False, "stage": "load", "error": "ValueError: no"}, "load", "ValueError: no"),
         ({"ok": False, "stage": "signature", "error": "x"}, "signature", "The input example does"),
         (
