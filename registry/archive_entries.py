@@ -32,7 +32,8 @@ TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_HEADER = 1_000_000  # bytes of a tar entry's headers, which tarfile keeps in memory
 BYTES_PER_ENTRY = 1_000  # of a zip's list, which zipfile reads whole
 DECODER_MEMORY = 256 * 1024 * 1024  # what xz may ask for
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
+# zipfile bounds what comes out of these alone: 8 KB of bzip2 may become 10 GB in one call
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -183,6 +184,7 @@ def _tar(stream: IO[bytes], limits: Limits) -> Iterator[tuple[str, Iterator[byte
             _tar_check(entry)
             path = path_clean(entry.name)
             archive.members = []  # type: ignore[attr-defined]  # it would keep every entry
+            archive.pax_headers.clear()  # and every global header
             member = None if entry.isdir() else archive.extractfile(entry)
             if member is None:
                 continue

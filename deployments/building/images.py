@@ -62,6 +62,7 @@ __all__ = [
 ]
 
 _UV = f"{TOOLS_DIR}/bin/uv"
+_SHELL = 'SHELL ["/bin/sh", "-c"]'
 _INSTALL = f"{_UV} pip install --no-cache --no-progress --compile-bytecode"
 
 
@@ -117,7 +118,7 @@ def environment_image(
     Raises:
         BuildFailed, BuildCancelled, TargetUnreachable.
     """
-    tools = _tools_image(builder, (*steps, *system_steps(lock_text)))
+    tools = _tools_image(builder, (*steps, *_as_root(system_steps(lock_text))))
     only = "--no-build " if wheels_only else ""
     dockerfile = f"""
         COPY requirements.lock {ENVIRONMENT_DIR}.lock
@@ -315,8 +316,13 @@ def _stepped_base(builder: Builder, steps: Sequence[str]) -> str:
     """
     if not steps:
         return builder.base_image
-    text = "\n".join(("USER 0:0", *steps, 'SHELL ["/bin/sh", "-c"]')) + "\n"
+    text = "\n".join((*_as_root(steps), _SHELL)) + "\n"
     return _ensure(builder, builder.base_image, text, [], {IMAGE_LABEL: "base"})
+
+
+def _as_root(steps: Sequence[str]) -> tuple[str, ...]:
+    """Steps that start as root and in the usual shell, whatever those before them said."""
+    return ("USER 0:0", _SHELL, *steps) if steps else ()
 
 
 def _tools_steps() -> str:

@@ -66,13 +66,13 @@ def build(base_url: str, context: IO[bytes], watch: Watch, **options: Any) -> No
 
 def pull(base_url: str, image: str, watch: Watch) -> None:
     """Fetch an image from its registry. Raises as `build` does."""
-    repository, _, tag = image.rpartition(":")
-    if not repository or "/" in tag:  # no tag: the colon belongs to a registry's port, or is none
-        repository, tag = image, "latest"
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(image)
 
     def start(client: APIClient) -> Iterable[dict[str, Any]]:
         messages: Iterable[dict[str, Any]] = client.pull(
-            repository, tag=tag, stream=True, decode=True
+            repository, tag=tag or "latest", stream=True, decode=True
         )
         return messages
 

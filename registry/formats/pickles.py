@@ -78,7 +78,7 @@ def look(path: str, size: int, head: bytes, read: Read) -> Part | None:
     and not known here), `numpy2`.
     """
     packed = _compression(path, head)
-    if packed == "" and not (head[:1] == b"\x80" and 2 <= head[1:2][0] <= 5):
+    if packed == "" and not (head[:1] == b"\x80" and head[1:2] and 2 <= head[1] <= 5):
         return None
 
     def stream() -> Iterator[bytes]:

@@ -17,6 +17,8 @@ MAX_SCHEMA = 50_000_000
 MAX_METADATA = 100_000
 _END = b"PK\x05\x06"
 _END64 = b"PK\x06\x07"
+_RECORD64 = b"PK\x06\x06"
+_BOUNDED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # whose output zipfile can bound
 _HDF5_VERSION = re.compile(rb"keras_version.{0,200}?(\d+\.\d+\.\d+[\w.-]{0,10})", re.DOTALL)
 
 
@@ -36,12 +38,15 @@ def directory_size(file: IO[bytes]) -> int:
     found = int(struct.unpack_from("<L", tail, at + 12)[0])
     locator = at - 20
     if locator >= 0 and tail[locator : locator + 4] == _END64:
-        file.seek(int(struct.unpack_from("<Q", tail, locator + 8)[0]))
+        named = int(struct.unpack_from("<Q", tail, locator + 8)[0])
+        # some readers go where the locator points, zipfile to what stands right before it
+        if named != start + locator - 56:
+            raise Unreadable
+        file.seek(named)
         record = file.read(56)
-        if len(record) == 56:
-            found = max(
-                found if found != 0xFFFFFFFF else 0, struct.unpack_from("<Q", record, 40)[0]
-            )
+        if len(record) != 56 or not record.startswith(_RECORD64):
+            raise Unreadable
+        found = max(found if found != 0xFFFFFFFF else 0, struct.unpack_from("<Q", record, 40)[0])
     return found
 
 
@@ -77,6 +82,8 @@ def _look(archive: zipfile.ZipFile) -> Part | None:
 
 
 def _json(archive: zipfile.ZipFile, name: str, most: int) -> Any:
+    if archive.getinfo(name).compress_type not in _BOUNDED:
+        raise ValueError("compressed in another way")
     with archive.open(name) as member:
         data = member.read(most + 1)
     if len(data) > most:

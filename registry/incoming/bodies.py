@@ -54,7 +54,7 @@ class Bounded:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
+        if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
         limit = await limit_of(scope)

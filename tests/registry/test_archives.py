@@ -100,6 +100,49 @@ def test_members_of_members_are_one_archive() -> None:
     assert unpack("m.tgz", parts)[1] == dict(GOOD)
 
 
+def test_a_zip_is_refused_whose_method_gives_no_bounds() -> None:
+    """zipfile takes what bzip2 and LZMA give whole: a few KB may become gigabytes at once."""
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(Invalid, match="use deflate"):
+            unpack("m.zip", zip_of(("m/a", bytes(1000)), compression=method))
+
+
+def test_global_headers_of_a_tar_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    before = tarfile.TarFile.next
+
+    def counted(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+        seen.append(len(archive.pax_headers))
+        return before(archive)
+
+    monkeypatch.setattr(tarfile.TarFile, "next", counted)
+    parts = []
+    for number in range(5):
+        header = {f"key-{number}-{n}": "x" for n in range(50)}
+        parts.append(tarfile.TarInfo.create_pax_global_header(header))
+        parts.append(tar_of((f"m/{number}", b"x"), mode="w:")[:1024])
+    content = b"".join(parts) + bytes(1024)
+    assert len(unpack("m.tar", content)[1]) == 5
+    assert max(seen) <= 50
+
+
+def test_the_list_of_a_large_zip_is_measured_where_it_will_be_read() -> None:
+    """A locator that points to a small record, with a huge one where zipfile looks."""
+    good = zip_of(*GOOD)
+    small, huge = (
+        struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size, 0)
+        for size in (100, 10 * 2**30)
+    )
+    at = len(good) - 22
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    with pytest.raises(Invalid, match="broken"):
+        unpack("m.zip", good[:at] + small + huge + locator + end)
+    honest = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    with pytest.raises(Invalid, match="files"):
+        unpack("m.zip", good[:at] + huge + honest + end)
+
+
 def test_folders_and_what_file_managers_leave_are_no_files() -> None:
     members = [
         ("m/", b""),

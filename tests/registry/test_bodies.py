@@ -154,6 +154,14 @@ def test_forms_and_json_are_bounded_for_everybody(
         assert sent.text.startswith("{") is path.startswith("/api/")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+def test_no_method_may_send_more(token: str, limit: int, method: str) -> None:
+    """Django reads the body of any of them into a file before it looks."""
+    sent = Sent("/login/", "text/plain")
+    sent.scope["method"] = method
+    assert sent.endless(3 * MB).status == 413
+
+
 def test_what_is_short_reaches_django(token: str, limit: int) -> None:
     content = json.dumps({"files": {"a.py": "x" * 1000}}).encode()
     assert Sent(SOURCES, "application/json", token, len(content)).whole(content).status == 201

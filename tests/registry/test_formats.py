@@ -58,6 +58,10 @@ def test_a_joblib_file_is_known_however_it_is_compressed(compress: Any) -> None:
     assert found.facts["root"] == "sklearn.ensemble._forest.RandomForestRegressor"
 
 
+def test_the_first_byte_of_a_pickle_alone_is_none() -> None:
+    assert look({"model.pkl": b"\x80"}).format == "custom"
+
+
 def test_a_joblib_file_is_known_whatever_its_name() -> None:
     found = look({"model.pkl": made.sklearn_joblib().content})
     assert found.format == "sklearn-joblib"
