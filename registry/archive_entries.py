@@ -184,7 +184,7 @@ def _tar(stream: IO[bytes], limits: Limits) -> Iterator[tuple[str, Iterator[byte
             _tar_check(entry)
             path = path_clean(entry.name)
             archive.members = []  # type: ignore[attr-defined]  # it would keep every entry
-            archive.pax_headers.clear()  # and every global header
+            archive.pax_headers = {}  # and every global header
             member = None if entry.isdir() else archive.extractfile(entry)
             if member is None:
                 continue

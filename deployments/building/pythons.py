@@ -68,6 +68,13 @@ def find(user: str, minor: str) -> Python | None:
     return available(user).get(minor)
 
 
+def known(user: str) -> list[str]:
+    """The minors that were found when somebody last looked, without looking; the studio's own."""
+    kept = _answers.get(user)
+    minors = {own_minor(), *(kept[1] if kept else ())}
+    return sorted(minors, key=lambda text: [int(part) for part in text.split(".")])
+
+
 def _ask(user: str) -> dict[str, Python]:
     # without a cache: the one of UV_CACHE_DIR belongs to the service user, not to root
     listing = (uv_binary(), "--no-cache", "python", "list")

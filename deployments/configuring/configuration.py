@@ -8,6 +8,7 @@ Every field with its range and default: docs/reference/deployment-configuration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
@@ -25,6 +26,8 @@ GB = 1024  # MB
 BATCHING = ("auto", "exact")
 RESOURCES = "containerResourceRequirements"
 Batching = Literal["auto", "exact"]
+PYTHON = "pythonVersion"
+_MINOR = re.compile(r"3\.(?:[7-9]|[1-9]\d)")
 
 # field of DeploymentConfiguration -> JSON name, lowest and highest value of whole numbers
 WHOLE: dict[str, tuple[str, int, int]] = {
@@ -72,6 +75,7 @@ class DeploymentConfiguration:
     app_insights_enabled: bool = False
     telemetry_endpoint: str = ""  # of an OTLP collector; used while app_insights_enabled
     telemetry_sample: float = 0.01  # share of requests that leave a trace
+    python: str = ""  # minor to run on instead of the model's; empty: the model's
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored with a revision."""
@@ -85,6 +89,7 @@ class DeploymentConfiguration:
             **{name: getattr(self, key) for key, name in SWITCHES.items()},
             **({} if self.port is None else {"port": self.port}),
             "batching": self.batching,
+            PYTHON: self.python or None,
             "corsOrigins": self.cors_origins,
             "appInsightsEnabled": self.app_insights_enabled,
             "telemetry": {
@@ -147,6 +152,7 @@ def validate(
         **_resources(reader, base),
         **_telemetry(reader, base),
         port=_port(reader, kind, base),
+        python=_python(reader, base),
         batching=cast(Batching, reader.take_choice("batching", base.batching, BATCHING)),
         cors_origins=reader.take_origins("corsOrigins", base.cors_origins),
         tags=reader.take_pairs("tags", base.tags),
@@ -212,6 +218,13 @@ def _port(reader: Reader, kind: str, base: DeploymentConfiguration) -> int | Non
         reader.fault("port", _("can be chosen on a local target only."))
         return None
     return int(reader.number("port", value, 0, 1, 65535, whole=True)) or None
+
+
+def _python(reader: Reader, base: DeploymentConfiguration) -> str:
+    given = reader.take_text(PYTHON, base.python).strip()
+    if given and not _MINOR.fullmatch(given):
+        reader.fault(PYTHON, _("must be a minor version such as 3.11, or empty for the model's."))
+    return given
 
 
 def _summary(violations: Mapping[str, list[str]]) -> str:

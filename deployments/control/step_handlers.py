@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,10 +140,8 @@ def copied(work: Work, name: str, version: str) -> str:
 
 def prepare_environment(work: Work) -> str:
     """Resolve the requirements and, on a target without images, build the environment."""
-    facts = copied_facts(work.model_dir)
-    if work.revision.inference:
-        facts = scripted.facts(work, facts)
-    elif not facts.requirements:
+    facts = facts_wanted(work)
+    if not work.revision.inference and not facts.requirements:
         raise StepFailed(_("The model lists no requirements; log it again with pip_requirements."))
     try:
         if driver_for(work.service.target).builds_image:
@@ -153,6 +151,20 @@ def prepare_environment(work: Work) -> str:
     except environments.EnvironmentFailed as error:
         raise StepFailed(str(error)) from error
     return ""
+
+
+def facts_wanted(work: Work) -> Facts:
+    """What the model's files say, its environment where there is an entry script, and on which
+    Python the deployment configuration wants it run."""
+    facts = copied_facts(work.model_dir)
+    if work.revision.inference:
+        facts = scripted.facts(work, facts)
+    python = configuration.from_dict(work.revision.deployment).python
+    if python and python != facts.python_version:
+        own = facts.python_version or pythons.own_minor()
+        work.log(f"Runs on Python {python}, as was asked, not on the model's {own}.")
+        facts = replace(facts, python_version=python)
+    return facts
 
 
 def _prepare_here(work: Work, facts: Facts) -> None:

@@ -38,6 +38,7 @@ CONTROLS: dict[str, str] = {
     "maxQueueWaitMs": "queue_wait",
     "scoringTimeoutMs": "timeout",
     "port": "port",
+    "pythonVersion": "python",
     "tags": "tags",
     "description": "description",
     **script_form.CONTROLS,
@@ -53,6 +54,7 @@ LABELS = {
     "queue_wait": gettext_lazy("Queue wait"),
     "timeout": gettext_lazy("Scoring timeout"),
     "port": gettext_lazy("Port"),
+    "python": gettext_lazy("Python"),
     "tags": gettext_lazy("Tags"),
     "description": gettext_lazy("Description"),
     **script_form.LABELS,
@@ -75,6 +77,7 @@ class DeployInput:
     queue_wait: str = "500"
     timeout: str = "60"  # seconds; the configuration counts milliseconds
     port: str = ""
+    python: str = ""
     description: str = ""
     tags: str = ""
     script: ScriptInput = field(default_factory=ScriptInput)
@@ -87,7 +90,7 @@ class DeployInput:
     @property
     def advanced_errors(self) -> bool:
         """Whether the collapsed part holds an error, and must be open."""
-        hidden = {"max_concurrent", "queue_wait", "timeout", "port"}
+        hidden = {"max_concurrent", "queue_wait", "timeout", "port", "python"}
         return bool(hidden & set(self.errors))
 
     def deployment(self) -> dict[str, Any]:
@@ -105,6 +108,8 @@ class DeployInput:
         }
         if self.kind == "local" and self.port.strip():
             raw["port"] = number(self.port)
+        if self.python:
+            raw["pythonVersion"] = self.python
         return raw
 
     def with_problem(self, fields: Mapping[str, list[str]]) -> DeployInput:
@@ -141,7 +146,7 @@ def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
         name: str(posted.get(name, "")).strip()
         for name in (
             *("model", "version", "name", "target", "cpu", "memory", "max_concurrent"),
-            *("queue_wait", "timeout", "port", "description", "tags"),
+            *("queue_wait", "timeout", "port", "python", "description", "tags"),
         )
     }
     script = script_input(posted)
@@ -159,6 +164,7 @@ def with_deployment(values: DeployInput, raw: Mapping[str, Any]) -> DeployInput:
         "queue_wait": raw.get("maxQueueWaitMs"),
         "timeout": timeout / 1000 if isinstance(timeout, int | float) else timeout,
         "port": raw.get("port"),
+        "python": raw.get("pythonVersion"),
         "description": raw.get("description"),
     }
     texts: dict[str, Any] = {

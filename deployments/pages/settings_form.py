@@ -55,6 +55,10 @@ GROUPS = (
                 *("workers", "workers", _("Workers")),
                 help=_("Processes that each hold the model; they share CPU and memory."),
             ),
+            Control(
+                *("python", "pythonVersion", _("Python"), "text"),
+                help=_("A minor version such as 3.11; empty: the model's."),
+            ),
         ),
     ),
     Group(

@@ -17,10 +17,15 @@ from deployments.building import images, pythons, runtimes
 from deployments.building.modelcheck import MAX_REASON, Found
 from deployments.building.processes import Cancelled
 from deployments.choices import StepName
-from deployments.configuring import scripted
 from deployments.configuring.check_values import Check, check_from
 from deployments.control.background import found_keep
-from deployments.control.step_handlers import StepFailed, Work, copied_facts, copy_model, with_room
+from deployments.control.step_handlers import (
+    StepFailed,
+    Work,
+    copy_model,
+    facts_wanted,
+    with_room,
+)
 from deployments.drivers.base import DriverError, TargetUnreachable
 from deployments.drivers.docker import DockerDriver
 from deployments.models import ModelCheck
@@ -30,7 +35,6 @@ from deployments.trying.drafts import Draft, draft_of
 from deployments.trying.findings import finding_keep, version_measured
 from deployments.trying.trial import Ran
 from deployments.trying.trial_checks import checks_of
-from registry.facts import Facts
 from serving.contract import TrialPlan
 from workspaces.errors import Problem, Unavailable
 
@@ -115,7 +119,7 @@ def _add(draft: Draft, *new: Check) -> list[Check]:
 
 def _python_check(draft: Draft) -> None:
     """Raises: StepFailed: the model's Python is not on the target, with those that are."""
-    wanted, image = _facts(draft).python_version or pythons.own_minor(), ""
+    wanted, image = facts_wanted(draft).python_version or pythons.own_minor(), ""
     if draft.driver.builds_image:
         builder = draft.image_builder()
         image = builder.base_image
@@ -128,12 +132,6 @@ def _python_check(draft: Draft) -> None:
         names = ", ".join(here) or _("none")
         raise StepFailed(text % {"wanted": wanted, "found": names, "image": image})
     _add(draft, Check("python", "passed", _("Runs on Python %(minor)s.") % {"minor": wanted}))
-
-
-def _facts(draft: Draft) -> Facts:
-    """What the model's files say, or with an entry script what its environment says."""
-    found = copied_facts(draft.model_dir)
-    return scripted.facts(draft, found) if draft.revision.inference else found
 
 
 def _run(draft: Draft) -> Ran:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import selectors, services, targets
+from deployments.building import pythons
 from deployments.configuring import configuration
 from deployments.configuring.checks import (
     configured,
@@ -59,6 +61,7 @@ def _context(values: DeployInput, version: Any, **more: Any) -> dict[str, Any]:
         "versions": _versions(values),
         "cards": cards,
         "table": table,
+        "pythons": pythons.known(settings.SLIPWAY.service_user),
         "runs_as_root": os.geteuid() == 0,
         **script_context(values.script, version.why_script if version else ""),
         **more,

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from sklearn.linear_model import Ridge
 
+from deployments.building.pythons import own_minor
 from deployments.choices import OperationKind, OperationStatus
 from deployments.configuring import configuration
 from deployments.drivers.local import LocalDriver
@@ -94,6 +95,11 @@ def test_a_python_that_is_not_here_is_named_with_those_that_are(trying: Trying) 
     (folder / "python_env.yaml").write_text("python: 2.7.18\n")
     done = trying.tried("models:/old/1")
     assert "The model needs Python 2.7; this machine has 3." in failed_of(done)["python"]
+    other = trying.tried("models:/old/1", deployment={"pythonVersion": own_minor()})
+    assert other.status == OperationStatus.SUCCEEDED, trying.lines
+    assert checks_of(other)["python"].sentence == f"Runs on Python {own_minor()}."
+    said = f"Runs on Python {own_minor()}, as was asked, not on the model's 2.7."
+    assert any(said in line for line in trying.lines)
 
 
 def test_code_that_raises_while_it_loads_is_shown_with_its_traceback(trying: Trying) -> None:
