@@ -37,7 +37,7 @@ from deployments.configuring.checks import (
     version_get,
 )
 from deployments.configuring.inference import models_of, with_model
-from deployments.configuring.v1_configuration import deployment_read, v1_of
+from deployments.configuring.v1_configuration import documents_read, v1_of
 from deployments.control import routes
 from deployments.control.operations import operation_open
 from deployments.control.wake import wake
@@ -70,7 +70,8 @@ def service_create(
             `deployments.configuring.inference`. None or empty: no code.
         deployment: v1's JSON names, or v1's own JSON for a cloud target; omitted values take our
             defaults.
-        v1: documents of v1 that these were read from, kept for the export.
+        v1: documents of v1 that these were read from, kept for the export: `{"inferenceconfig",
+            "deploymentconfig"}`.
     Returns:
         the open operation; its service is Transitioning.
     Raises:
@@ -83,20 +84,21 @@ def service_create(
         problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
     taken = not texts and Service.objects.filter(name=name).exists()
     place, settings_, version, scripted = None, None, None, {}
-    original = {**(v1 or {}), **v1_of(inference, deployment)}
-    for read in ("target", "deployment", "model", "inference", "tags", "quota"):
+    original: dict[str, Any] = {}
+    for read in ("target", "deployment", "model", "inference", "v1", "tags", "quota"):
         try:
             if read == "target":
                 place = target_get(target)
             elif read == "deployment" and place is not None:
-                wish = deployment_read(deployment)
-                settings_ = configured(place, wish, base_configuration(place, model))
+                settings_ = configured(place, deployment, base_configuration(place, model))
             elif read == "model":
                 version = version_get(model)
             elif read == "inference":
                 scripted = inference_check(inference, model)
                 if version is not None:
                     script_check(version, scripted)
+            elif read == "v1":
+                original = {**documents_read(v1), **v1_of(inference, deployment)}
             elif read == "tags":
                 check_tags(tags)
             elif read == "quota" and place and settings_ and not taken:
@@ -203,11 +205,13 @@ def service_update(
     deployment: Mapping[str, Any] | None = None,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    v1: Mapping[str, Any] | None = None,
     user: User | None,
 ) -> Operation | None:
     """Change a service; omitted is unchanged. Model, inference or deployment make a revision.
 
-    A deployment that names nothing but `WORDS` makes none: they are the service's.
+    A deployment that names nothing but `WORDS` makes none: they are the service's. `v1` is as in
+    `service_create`; what is left out of it stays.
 
     Returns:
         the open operation, or None when only words about the service changed.
@@ -236,7 +240,8 @@ def service_update(
         None if only_words else uri,
         asked,
     )
-    original = {**(latest.v1 if latest else {}), **v1_of(inference, deployment)}
+    documents = {**documents_read(v1), **v1_of(inference, deployment)}
+    original = {**(latest.v1 if latest else {}), **documents}
     words = {key: getattr(settings_, key) for key in WORDS if key in (deployment or {})}
     given = {"description": description, "tags": tags}
     details = words | {key: value for key, value in given.items() if value is not None}
@@ -269,7 +274,7 @@ def _update_checked(
     settings_, version, scripted = None, None, {}
     try:
         check_tags(tags)
-        settings_ = configured(service.target, deployment_read(deployment), before, service)
+        settings_ = configured(service.target, deployment, before, service)
         if uri is not None:
             quotas.quota_check(service.target, settings_, service)
     except (Invalid, Conflict) as problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -31,19 +33,47 @@ class BoundedJSONParser(JSONParser):
             value = super().parse(stream, media_type, parser_context)
         except RecursionError:  # Python's own limit, met while reading
             raise ParseError(_too_deep()) from None
-        wrong: dict[str, list[str]] = {}
-        for place, sentence in _violations(value, "", DEEPEST):
-            wrong.setdefault(place, []).append(sentence)
-        if wrong:
-            general = wrong.pop("", [])
-            texts = general + [f"{place}: {text}" for place in wrong for text in wrong[place]]
-            raise Invalid(" ".join(texts), fields=wrong)
+        _check(value)
         return value
+
+
+def json_text(text: str) -> Any:
+    """JSON that a person typed or uploaded, by the same rules.
+
+    Raises:
+        Invalid: with a sentence that follows the name of the field; without fields.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        _check(value)
+    except (ValueError, RecursionError) as error:
+        cause = {"cause": str(error)[:200]}
+        raise Invalid(_("is no JSON: %(cause)s.") % cause) from None
+    except Invalid as problem:
+        cause = {"cause": problem.message[:500]}
+        raise Invalid(_("cannot be used: %(cause)s") % cause) from None
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check(value: Any) -> None:
+    wrong: dict[str, list[str]] = {}
+    for place, sentence in _violations(value, "", DEEPEST):
+        wrong.setdefault(place, []).append(sentence)
+    if wrong:
+        general = wrong.pop("", [])
+        texts = general + [f"{place}: {text}" for place in wrong for text in wrong[place]]
+        raise Invalid(" ".join(texts), fields=wrong)
 
 
 def _violations(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and (sentence := _unstorable(value)):
         yield place, sentence
+    if isinstance(value, float) and not math.isfinite(value):  # what 1e999 is read as
+        yield place, _("this number is too large to be kept.")
     if isinstance(value, dict | list) and depth == 0:
         yield place, _too_deep()
         return

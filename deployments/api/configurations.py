@@ -42,6 +42,7 @@ class ImportSerializer(serializers.Serializer[Any]):
 class ImportedSerializer(serializers.Serializer[Any]):
     inference = DocumentField(allow_null=True, help_text="As `POST /services` takes it")
     deployment = DocumentField(allow_null=True, help_text="As `POST /services` takes it")
+    v1 = DocumentField(help_text="As `POST /services` takes it, for the export")
     warnings = serializers.ListField(
         child=serializers.CharField(), help_text="What has no meaning here"
     )

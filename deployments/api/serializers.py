@@ -173,6 +173,21 @@ class InferenceField(serializers.JSONField):
     """A JSON object, judged by the service function."""
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            name: {"type": "object", "additionalProperties": True}
+            for name in ("inferenceconfig", "deploymentconfig")
+        },
+        "description": "Files of Azure ML v1 that `inference` and `deployment` were read from, as "
+        "`POST /configurations/import` answers them; kept for the export",
+    }
+)
+class OriginalsField(serializers.JSONField):
+    """A JSON object, judged by the service function."""
+
+
 class ServiceCreateSerializer(Body):
     """Only presence is checked here; the service function names every violation at once."""
 
@@ -181,6 +196,7 @@ class ServiceCreateSerializer(Body):
     target = TextField(help_text="Name of a compute target")
     inference = InferenceField(required=False, allow_null=True)
     deployment = DeploymentField(required=False, allow_null=True)
+    v1 = OriginalsField(required=False, allow_null=True)
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
 
@@ -191,6 +207,7 @@ class ServiceChangeSerializer(Body):
     model = TextField(required=False, help_text="`models:/NAME/VERSION`")
     inference = InferenceField(required=False)
     deployment = DeploymentField(required=False)
+    v1 = OriginalsField(required=False, allow_null=True)
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
 

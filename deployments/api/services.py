@@ -65,7 +65,7 @@ class ServicesView(APIView):
         """Deploy a model version; ask the operation how it goes."""
         known_only(shapes.ServiceCreateSerializer, request)
         given = body_read(shapes.ServiceCreateSerializer, request)
-        objects_only(given, "deployment", "inference")
+        objects_only(given, "deployment", "inference", "v1")
         operation = services.service_create(user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, operation.service_name, operation)
 
@@ -97,7 +97,7 @@ class ServiceView(APIView):
         service = selectors.service_get(name)
         known_only(shapes.ServiceChangeSerializer, request)
         given = body_read(shapes.ServiceChangeSerializer, request)
-        objects_only(given, "deployment", "inference")
+        objects_only(given, "deployment", "inference", "v1")
         operation = services.service_update(service=service, user=request.user, **given)  # type: ignore[arg-type]
         return accepted(request, name, operation)
 

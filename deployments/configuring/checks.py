@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from deployments.configuring import configuration, inference
 from deployments.configuring.configuration_reader import too_many
+from deployments.configuring.v1_configuration import deployment_read
 from deployments.control import ports
 from deployments.models import SERVICE_NAME, Service, Target
 from registry import selectors as registry_selectors
@@ -83,11 +84,12 @@ def configured(
     """The configuration that was asked for, on a port that no other service has.
 
     Args:
+        given: ours, or v1's JSON for a cloud target; None is `{}`.
         service: the one that is changed; None for a new one.
     Raises:
         Invalid: every violation by field.
     """
-    asked = {} if given is None else given
+    asked = {} if given is None else deployment_read(given)
     problems: list[Problem] = []
     made = None
     try:

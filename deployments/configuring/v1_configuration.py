@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from deployments.configuring.inference import environment_of, source_texts
 from deployments.models import Revision, Service
 from registry.scripts import v1_inference
 from workspaces.errors import Invalid, NotFound
+from workspaces.parsers import json_text
 
 INFERENCE, DEPLOYMENT = "inferenceconfig", "deploymentconfig"
 Json = dict[str, Any]
@@ -35,25 +35,59 @@ def _has_collector() -> bool:
 
 
 def pasted(posted: Mapping[str, str]) -> Json:
-    """What of the files that were pasted into a form is kept; nothing of what is no JSON."""
+    """What of the files that were pasted into a form is kept; nothing of what cannot be used."""
     found: Json = {}
     for name in (INFERENCE, DEPLOYMENT):
         try:
-            document = json_read(name, posted.get(name) or "null")
+            found |= documents_read({name: json_read(name, posted.get(name) or "null")})
         except Invalid:
             continue
-        if isinstance(document, Mapping):
-            found[name] = v1_inference.without_secrets(document)
     return found
+
+
+def documents_read(given: Any) -> Json:
+    """What is kept of v1's documents that a configuration was read from; no secrets.
+
+    Args:
+        given: `{"inferenceconfig", "deploymentconfig"}`; each may be absent or null. None: none.
+    Raises:
+        Invalid: every violation by field, each named `v1` or `v1.…`.
+    """
+    if given is None:
+        return {}
+    wrong: dict[str, list[str]] = {}
+    if not isinstance(given, Mapping):
+        wrong["v1"] = [_("must be a JSON object.")]
+        given = {}
+    for name in given.keys() - {INFERENCE, DEPLOYMENT}:
+        wrong[f"v1.{name}"] = [_("is not known here.")]
+    found = {name: given[name] for name in (INFERENCE, DEPLOYMENT) if given.get(name) is not None}
+    for name, document in found.items():
+        if not isinstance(document, Mapping):
+            wrong[f"v1.{name}"] = [_("must be a JSON object.")]
+    if not wrong and DEPLOYMENT in found:
+        try:
+            v1_json.deployment_import(found[DEPLOYMENT])
+        except Invalid as problem:
+            wrong.update({f"v1.{DEPLOYMENT}.{key}": t for key, t in problem.fields.items()})
+    if wrong:
+        lines = [f"{name} {text}" for name, texts in wrong.items() for text in texts]
+        raise Invalid(" ".join(lines), fields=wrong)
+    kept = {INFERENCE: _inference_kept, DEPLOYMENT: v1_json.kept}
+    return {name: kept[name](document) for name, document in found.items()}
+
+
+def _inference_kept(document: Mapping[str, Any]) -> Json:
+    """v1's own part: what of ours stands beside it is no part of the file."""
+    own = {name: item for name, item in document.items() if name not in v1_inference.OURS}
+    return v1_inference.without_secrets(own)
 
 
 def v1_of(inference: Any, deployment: Any) -> Json:
     """What is kept of v1's documents beside a revision, for the export; no secrets."""
     found: Json = {}
     if v1_inference.is_v1(inference):
-        ours = {"source", "models", "sampleInput"}
-        document = {name: item for name, item in inference.items() if name not in ours}
-        found[INFERENCE] = v1_inference.without_secrets(document)
+        found[INFERENCE] = _inference_kept(inference)
     if v1_json.is_v1(deployment):
         found[DEPLOYMENT] = v1_json.kept(deployment)
     return found
@@ -62,10 +96,10 @@ def v1_of(inference: Any, deployment: Any) -> Json:
 def json_read(name: str, text: str) -> Any:
     """The JSON of a file that was pasted. Raises: Invalid: on the field of its name."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200]}
-        raise Invalid(f"{name}.json {sentence}", fields={name: [sentence]}) from None
+        return json_text(text)
+    except Invalid as problem:
+        fields = {name: [problem.message]}
+        raise Invalid(f"{name}.json {problem.message}", fields=fields) from None
 
 
 def configurations_import(
@@ -77,13 +111,14 @@ def configurations_import(
         inference, deployment: parsed JSON; None: not given.
         source: sha256 of the source folder, where a conda file is looked for.
     Returns:
-        `inference`, `deployment` (both as `POST /services` takes them), `warnings`.
+        `inference`, `deployment` and `v1` (as `POST /services` takes them), `warnings`. `v1` is
+        what is kept of the documents, for the export.
     Raises:
         Invalid: every violation of both, by field with the document's name before it.
     """
     if inference is None and deployment is None:
         raise Invalid(_("Give inferenceconfig, deploymentconfig or both."))
-    made: Json = {"inference": None, "deployment": None, "warnings": []}
+    made: Json = {"inference": None, "deployment": None, "v1": {}, "warnings": []}
     wrong: dict[str, list[str]] = {}
     messages: list[str] = []
 
@@ -98,6 +133,7 @@ def configurations_import(
         return found
 
     if inference is not None:
+        source = source or (inference.get("source") if isinstance(inference, Mapping) else None)
         texts = source_texts(source)
         found = take(INFERENCE, lambda: v1_inference.inference_import(inference, texts))
         made["inference"] = found and {**found, **({"source": source} if source else {})}
@@ -108,6 +144,7 @@ def configurations_import(
         )
     if wrong:
         raise Invalid(" ".join(messages), fields=wrong)
+    made["v1"] = documents_read({INFERENCE: inference, DEPLOYMENT: deployment})
     return made
 
 
@@ -124,7 +161,8 @@ def inference_export(revision: Revision) -> Json:
     environment = environment_of(ours)
     if original is not None and _same(original, ours, environment):
         return dict(original)
-    return v1_inference.inference_export(ours, environment)
+    base = settings.SLIPWAY.base_image
+    return v1_inference.inference_export(ours, environment, studio_image=base)
 
 
 def _same(original: Mapping[str, Any], ours: Mapping[str, Any], environment: Any) -> bool:
@@ -140,4 +178,6 @@ def deployment_export(service: Service, revision: Revision) -> Json:
     """The revision's `deploymentconfig.json`, with the words of the service itself."""
     wish = configuration.from_dict(revision.deployment).as_json()
     words = {name: getattr(service, name) for name in ("tags", "properties", "description")}
-    return v1_json.deployment_export({**wish, **words}, revision.v1.get(DEPLOYMENT) or {})
+    original = revision.v1.get(DEPLOYMENT) or {}
+    ours = {**wish, **words}
+    return v1_json.deployment_export(ours, original, has_collector=_has_collector())

@@ -1,8 +1,8 @@
 """`deploymentconfig.json` of Azure ML v1 and our deployment configuration, both ways. Pure.
 
-`local` is read by `configuration.validate` as it is; `aci`, `aks` and `aksendpoint` by the tables
-here. All violations of v1's rules are in one message; what has no meaning here is a warning and is
-kept for the export. Keys and passwords are never kept.
+`local` is ours with v1's one name, so `configuration.validate` judges it; `aci`, `aks` and
+`aksendpoint` are read by the tables here. All violations of v1's rules are in one message; what has
+no meaning here is a warning and is kept for the export. Keys and passwords are never kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from deployments.configuring.configuration import DeploymentConfiguration
+from deployments.configuring.configuration import DeploymentConfiguration, validate
 from registry.scripts.v1_inference import Reading, summary, without_secrets
 from workspaces.errors import Invalid
 
@@ -69,18 +69,27 @@ def _matching(pattern: re.Pattern[str], words: str) -> Check:
     return check
 
 
+def _pem_path(reading: Reading, name: str, value: Any) -> None:
+    """A path, as in v1: what is in the file must not be kept."""
+    found = reading.typed(name, value, str, _("must be a text."))
+    if found and ("-----" in found or "\n" in found):
+        reading.fault(name, _("must be the path of a file, not what is in it."))
+
+
 _TEXT = _kind(str, "must be a text.")
 _SWITCH = _kind(bool, "must be true or false.")
 _OBJECT = _kind(Mapping, "must be an object.")
 _POSITIVE = _number(0, above=True)
 _COUNT = _number(0, above=True, whole=True)
 _FROM_ONE = _number(1, whole=True)
-_PORT = _number(1, whole=True, high=65535)
 
 _COMMON: dict[str, Check] = {
     f"{RESOURCES}.cpu": _POSITIVE,
     f"{RESOURCES}.memoryInGB": _POSITIVE,
     "authEnabled": _SWITCH,
+    # v1 has tokens on AKS only; here every target has, and an export must be read again as it was
+    "tokenAuthEnabled": _SWITCH,
+    "aadAuthEnabled": _SWITCH,
     "appInsightsEnabled": _SWITCH,
     "keys.primaryKey": _TEXT,
     "keys.secondaryKey": _TEXT,
@@ -92,12 +101,14 @@ _ACI: dict[str, Check] = {
     **_COMMON,
     **dict.fromkeys(
         (
-            *("location", "sslCertificate", "sslKey", "cname", "dnsNameLabel", "vaultBaseUrl"),
-            *("keyName", "keyVersion", "vnetName", "subnetName"),
+            *("location", "cname", "dnsNameLabel", "vaultBaseUrl", "keyName"),
+            *("keyVersion", "vnetName", "subnetName"),
         ),
         _TEXT,
     ),
     "sslEnabled": _SWITCH,
+    "sslCertificate": _pem_path,
+    "sslKey": _pem_path,
 }
 _AKS: dict[str, Check] = {
     **_COMMON,
@@ -110,8 +121,6 @@ _AKS: dict[str, Check] = {
     f"{SCALER}.refreshPeriodInSeconds": _COUNT,
     f"{SCALER}.targetUtilization": _COUNT,
     "dataCollection.storageEnabled": _SWITCH,
-    "tokenAuthEnabled": _SWITCH,
-    "aadAuthEnabled": _SWITCH,
     "gpuCores": _number(0, whole=True),
     "scoringTimeoutMs": _COUNT,
     "maxConcurrentRequestsPerContainer": _COUNT,
@@ -129,7 +138,6 @@ _AKS: dict[str, Check] = {
     "blobfuseEnabled": _SWITCH,
 }
 _TABLES: dict[str, dict[str, Check]] = {
-    "local": {"port": _PORT},
     "aci": _ACI,
     "aks": _AKS,
     "aksendpoint": {
@@ -182,16 +190,11 @@ def deployment_import(raw: Any, *, has_collector: bool = False) -> tuple[Json, l
 
 
 def _local(raw: Mapping[str, Any]) -> tuple[Json, list[str]]:
-    reading = Reading()
     made = {name: value for name, value in raw.items() if name != "computeType"}
-    port = made.get("port")
-    if port is None:
+    if made.get("port") is None:
         made.pop("port", None)
-    else:
-        _PORT(reading, "port", port)
-    if reading.violations:
-        raise Invalid(summary("deploymentconfig.json", reading), fields=reading.violations)
-    return made, reading.warnings
+    validate("local", made)
+    return made, []
 
 
 def _flat(reading: Reading, raw: Mapping[str, Any], table: Mapping[str, Check]) -> Iterator[Any]:
@@ -215,12 +218,12 @@ def _flat(reading: Reading, raw: Mapping[str, Any], table: Mapping[str, Check]) 
 
 def _check_together(reading: Reading, kind: str, flat: Json) -> None:
     """v1's rules between values."""
-    if kind == "aci":
-        _check_aci(reading, flat)
-        return
     token = flat.get("tokenAuthEnabled", flat.get("aadAuthEnabled"))
     if token is True and flat.get("authEnabled") is True:
         reading.fault("tokenAuthEnabled", _("and authEnabled cannot both be true."))
+    if kind == "aci":
+        _check_aci(reading, flat)
+        return
     for name in ("cpu", "memoryInGB"):
         low, high = flat.get(f"{RESOURCES}.{name}"), flat.get(f"{RESOURCES}.{name}Limit")
         if _is_less(high, low):
@@ -278,11 +281,10 @@ def _translated(reading: Reading, kind: str, flat: Json, has_collector: bool) ->
     token = flat.get("tokenAuthEnabled", flat.get("aadAuthEnabled"))
     if token is not None:
         made["tokenAuthEnabled"] = token
-    if "authEnabled" in flat:
-        made["authEnabled"] = flat["authEnabled"]
-    elif token:
-        made["authEnabled"] = False
-    elif kind == "aci":
+    # said where it is left out, too: what is left out of a change stays, and a service that had
+    # tokens only would be open without them
+    made["authEnabled"] = flat.get("authEnabled", not token)
+    if kind == "aci" and "authEnabled" not in flat and not token:
         text = _("is left out: v1 would have asked for no key, here a key is asked for.")
         reading.warn("authEnabled", text)
     if flat.get("appInsightsEnabled") and not has_collector:
@@ -305,10 +307,13 @@ def kept(raw: Any) -> Json:
     return without_secrets(raw) if isinstance(raw, Mapping) else {}
 
 
-def deployment_export(ours: Mapping[str, Any], original: Mapping[str, Any]) -> Json:
+def deployment_export(
+    ours: Mapping[str, Any], original: Mapping[str, Any], *, has_collector: bool = False
+) -> Json:
     """v1's deployment configuration for ours.
 
     Args:
+        has_collector: as in the import; without one, v1's telemetry was left out and is no change.
         ours: in our JSON names, as `DeploymentConfiguration.as_json` gives it.
         original: the document that it was imported from, as `kept` gave it; empty when there is
             none. What was not changed since stays as it was written.
@@ -316,14 +321,16 @@ def deployment_export(ours: Mapping[str, Any], original: Mapping[str, Any]) -> J
     if not original:
         return {"computeType": "local", **copy.deepcopy(dict(ours))}
     made: Json = copy.deepcopy(dict(original))
+    defaults = DeploymentConfiguration().as_json()
     if str(made.get("computeType")).lower() == "local":
-        return made | {name: value for name, value in ours.items() if name in made}
+        changed = {name for name, value in ours.items() if value != defaults.get(name)}
+        return made | {name: ours[name] for name in ours if name in changed or name in made}
     try:
-        before, _warnings = deployment_import(original, has_collector=True)
+        before, _warnings = deployment_import(original, has_collector=has_collector)
     except Invalid:
         before = {}
-    usual = {**DeploymentConfiguration().as_json(), **before}
-    for name in (*_SAME, *_WORDS, "authEnabled", "tokenAuthEnabled"):
+    usual = {**defaults, **before}
+    for name in (*_SAME, *_WORDS, "authEnabled", "tokenAuthEnabled", "appInsightsEnabled"):
         if name in ours and ours[name] != usual[name]:
             if name == "tokenAuthEnabled":
                 made.pop("aadAuthEnabled", None)

@@ -14,8 +14,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from deployments.configuring.configuration import RESOURCES
 from deployments.models import Service
-from deployments.pages import script_form
+from deployments.pages import carried, script_form
 from deployments.pages import wizard_table as table
 from deployments.pages.script_form import ScriptInput, script_input
 from deployments.pages.wizard import Answers
@@ -34,6 +35,7 @@ CONTROLS: dict[str, str] = {
     "containerResourceRequirements.memoryInGB": "memory",
     "containerResourceRequirements": "cpu",
     "authEnabled": "auth",
+    "tokenAuthEnabled": "token_auth",
     "maxConcurrentRequestsPerContainer": "max_concurrent",
     "maxQueueWaitMs": "queue_wait",
     "scoringTimeoutMs": "timeout",
@@ -50,6 +52,8 @@ LABELS = {
     "cpu": gettext_lazy("CPU"),
     "memory": gettext_lazy("Memory"),
     "auth": gettext_lazy("Key authentication"),
+    "token_auth": gettext_lazy("Token authentication"),
+    carried.FIELD: gettext_lazy("Also taken from the file"),
     "max_concurrent": gettext_lazy("Concurrent requests"),
     "queue_wait": gettext_lazy("Queue wait"),
     "timeout": gettext_lazy("Scoring timeout"),
@@ -73,6 +77,7 @@ class DeployInput:
     cpu: str = "1"
     memory: str = "1"
     auth: bool = True
+    token_auth: bool = False
     max_concurrent: str = "64"
     queue_wait: str = "500"
     timeout: str = "60"  # seconds; the configuration counts milliseconds
@@ -80,6 +85,7 @@ class DeployInput:
     python: str = ""
     description: str = ""
     tags: str = ""
+    carried: str = ""  # JSON of what no control has, from an imported file
     script: ScriptInput = field(default_factory=ScriptInput)
     errors: dict[str, list[str]] = field(default_factory=dict)
 
@@ -94,23 +100,29 @@ class DeployInput:
         return bool(hidden & set(self.errors))
 
     def deployment(self) -> dict[str, Any]:
-        """The deployment configuration in v1's JSON names."""
-        timeout = number(self.timeout)
+        """The deployment configuration in v1's JSON names; a control wins over what is carried."""
         raw: dict[str, Any] = {
-            "containerResourceRequirements": {
+            **carried.carried_read(self.carried),
+            RESOURCES: {
                 "cpu": number(self.cpu),
                 "memoryInGB": number(self.memory),
             },
             "authEnabled": self.auth,
+            "tokenAuthEnabled": self.token_auth,
             "maxConcurrentRequestsPerContainer": number(self.max_concurrent),
             "maxQueueWaitMs": number(self.queue_wait),
-            "scoringTimeoutMs": timeout * 1000 if isinstance(timeout, int | float) else timeout,
+            "scoringTimeoutMs": _milliseconds(self.timeout),
         }
         if self.kind == "local" and self.port.strip():
             raw["port"] = number(self.port)
         if self.python:
             raw["pythonVersion"] = self.python
         return raw
+
+    @property
+    def carried_lines(self) -> list[str]:
+        """What no control has, for people."""
+        return carried.carried_lines(self.carried)
 
     def with_problem(self, fields: Mapping[str, list[str]]) -> DeployInput:
         """The same input with the sentences of a Problem at their controls."""
@@ -140,43 +152,69 @@ def number(text: str) -> Any:
     return text
 
 
+def _milliseconds(seconds: str) -> Any:
+    value = number(seconds)
+    if not isinstance(value, int | float):
+        return value
+    scaled = value * 1000
+    return round(scaled) if abs(scaled - round(scaled)) < 1e-3 else scaled
+
+
 def deploy_input(posted: Mapping[str, str], kind: str = "") -> DeployInput:
     """Read a posted Deploy page. `kind` is that of the chosen target, "" when there is none."""
     texts: dict[str, Any] = {
         name: str(posted.get(name, "")).strip()
         for name in (
             *("model", "version", "name", "target", "cpu", "memory", "max_concurrent"),
-            *("queue_wait", "timeout", "port", "python", "description", "tags"),
+            *("queue_wait", "timeout", "port", "python", "description", "tags", carried.FIELD),
         )
     }
     script = script_input(posted)
-    return DeployInput(**texts, kind=kind, auth=bool(posted.get("auth")), script=script)
+    return DeployInput(
+        **texts,
+        kind=kind,
+        auth=bool(posted.get("auth")),
+        token_auth=bool(posted.get("token_auth")),
+        script=script,
+    )
 
 
 def with_deployment(values: DeployInput, raw: Mapping[str, Any]) -> DeployInput:
-    """The controls with what a deployment configuration names; the rest stays."""
-    resources = raw.get("containerResourceRequirements") or {}
-    timeout = raw.get("scoringTimeoutMs")
+    """The form with an imported configuration: controls where they can say it, else carried.
+
+    What the file leaves out stays as it was typed, but for who may call: keys where it says
+    nothing, and no tokens, so that no file opens what another one has closed.
+
+    Args:
+        raw: what `deployment_import` gave.
+    """
+    left = {name: value for name, value in raw.items() if value is not None}
+    resources = left.pop(RESOURCES, {})
+    timeout = left.pop("scoringTimeoutMs", None)
     found: dict[str, Any] = {
         "cpu": resources.get("cpu"),
         "memory": resources.get("memoryInGB"),
-        "max_concurrent": raw.get("maxConcurrentRequestsPerContainer"),
-        "queue_wait": raw.get("maxQueueWaitMs"),
-        "timeout": timeout / 1000 if isinstance(timeout, int | float) else timeout,
-        "port": raw.get("port"),
-        "python": raw.get("pythonVersion"),
-        "description": raw.get("description"),
+        "max_concurrent": left.pop("maxConcurrentRequestsPerContainer", None),
+        "queue_wait": left.pop("maxQueueWaitMs", None),
+        "timeout": None if timeout is None else timeout / 1000,
+        "port": left.pop("port", None),
+        "python": left.pop("pythonVersion", None),
     }
     texts: dict[str, Any] = {
-        name: f"{value:g}" if isinstance(value, float) else str(value)
+        name: f"{value:.12g}" if isinstance(value, float) else str(value)
         for name, value in found.items()
         if value is not None
     }
-    if isinstance(tags := raw.get("tags"), Mapping):
-        texts["tags"] = ", ".join(f"{key}={value}" for key, value in tags.items())
-    if isinstance(auth := raw.get("authEnabled"), bool):
-        texts["auth"] = auth
-    return replace(values, **texts)
+    if "description" in left:
+        fits = carried.is_line(left["description"])
+        texts["description"] = left.pop("description") if fits else ""
+    if "tags" in left:
+        fit, others = carried.tags_split(left.pop("tags"))
+        texts["tags"] = ", ".join(f"{key}={value}" for key, value in fit.items())
+        left |= {"tags": others} if others else {}
+    auth, token = left.pop("authEnabled", True), left.pop("tokenAuthEnabled", False)
+    rest = carried.carried_text(left)
+    return replace(values, **texts, auth=auth, token_auth=token, carried=rest)
 
 
 def service_name(model: str, version: str) -> str:

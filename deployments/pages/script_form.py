@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from deployments.configuring.jsontext import pretty
@@ -18,6 +17,7 @@ from registry.scripts.parsing import ScriptProblem, script_check
 from registry.scripts.templates import template_for, templates
 from registry.values import VersionInfo
 from workspaces.errors import Invalid, Problem
+from workspaces.parsers import json_text
 
 SCRIPT, INLINE = "script", "inline"
 DEFAULT_NAME = "score.py"
@@ -114,11 +114,10 @@ def _text_of(source: str, path: str) -> str | None:
 
 def _json(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200]}
+        return json_text(text)
+    except Invalid as problem:
         field = f"inference.{name}"
-        raise Invalid(f"{field} {sentence}", fields={field: [sentence]}) from None
+        raise Invalid(f"{field} {problem.message}", fields={field: [problem.message]}) from None
 
 
 def script_input(posted: Mapping[str, str]) -> ScriptInput:
@@ -151,13 +150,21 @@ def shown(inference: Mapping[str, Any]) -> ScriptInput:
 
 
 def with_import(before: ScriptInput, inference: Mapping[str, Any]) -> ScriptInput:
-    """The controls with what an imported inference configuration says."""
+    """The controls with what an imported inference configuration says.
+
+    Models, a sample and a source folder stay as they were where it names none.
+    """
     name = str(inference.get("entryScript") or before.script_name)
     environment = inference.get("environment")
-    text = _text_of(before.source, name) if before.source else None
+    source = before.source or inference.get("source") or ""
+    text = _text_of(source, name) if source else None
+    models, sample = inference.get("models"), inference.get("sampleInput")
     return replace(
         before,
         code=SCRIPT,
+        source=source,
+        models=before.models if models is None else "\n".join(models),
+        sample=before.sample if sample is None else pretty(sample),
         script_name=name,
         script_text=before.script_text if text is None else text,
         environment=INLINE if isinstance(environment, Mapping) else environment or "",

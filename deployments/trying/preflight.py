@@ -124,6 +124,12 @@ def _configuration(place: Target, model: Any, raw: Any) -> Iterator[Check]:
     except Problem as problem:
         yield Check("configuration", "failed", problem.message)
         return
+    if not wish.auth_enabled and not wish.token_auth_enabled:
+        text = _(
+            "Callers need neither a key nor a token: anybody who reaches the gateway may call."
+        )
+        step = _("Turn one of them on, unless that is what you want.")
+        yield Check("access", "warning", text, step)
     yield _capacity(place, wish)
     yield _quota(place, wish)
 

@@ -30,6 +30,7 @@ from deployments.configuring.choosing import all_facts, all_targets, capacity_of
 from deployments.configuring.v1_configuration import configurations_import, json_read, pasted
 from deployments.models import Service, Target
 from deployments.pages import wizard_table as table
+from deployments.pages.carried import carried_tags
 from deployments.pages.forms import (
     DeployInput,
     answers_read,
@@ -123,7 +124,7 @@ def _deploy(request: HttpRequest) -> HttpResponseBase:
     if made is not None:  # the second click of a double click
         return go(request, _landing(made.name))
     try:
-        tags = tags_parse(values.tags, "\n,")
+        tags = {**carried_tags(values.carried), **tags_parse(values.tags, "\n,")}
         checks = _checks(values)
         if _failed(checks):
             raise _as_problem(values, checks)
@@ -301,7 +302,7 @@ def deploy_import(request: HttpRequest) -> HttpResponse:
         return _again(request, values, UNPROCESSABLE, problem=problem, v1=request.POST)
     if found["inference"]:
         values = replace(values, script=with_import(values.script, found["inference"]))
-    if found["deployment"]:
+    if found["deployment"] is not None:  # an empty one takes back what a file before it said
         values = with_deployment(values, found["deployment"])
     return _again(request, values, 200, warnings=found["warnings"], imported=True)
 

@@ -36,7 +36,7 @@ _OLDER = (
     *("runtime", "condaFile", "extraDockerfileSteps", "enableGpu", "cudaVersion"),
     *("baseImage", "baseImageRegistry"),
 )
-_OURS = ("source", "models", "sampleInput")  # may stand beside v1's names
+OURS = ("source", "models", "sampleInput")  # may stand beside v1's names
 _RUNTIMES = ("python", "spark-py")
 _CUDA = ("9.0", "9.1", "10.0")
 _RESERVED = ("microsoft", "azureml")
@@ -108,7 +108,7 @@ def inference_import(raw: Any, files: Mapping[str, str] | None = None) -> tuple[
     reading = Reading()
     given = {_ALIASES.get(str(name), str(name)): value for name, value in raw.items()}
     made: Json = {"entryScript": _script(reading, given)}
-    made.update({name: given[name] for name in _OURS if name in given})
+    made.update(_ours(reading, given))
     reading.text("sourceDirectory", given.get("sourceDirectory"))
     environment = given.get(ENVIRONMENT)
     older = {name: given[name] for name in _OLDER if given.get(name) is not None}
@@ -120,7 +120,7 @@ def inference_import(raw: Any, files: Mapping[str, str] | None = None) -> tuple[
         made[ENVIRONMENT] = _environment(reading, environment, files or {})
     else:
         made[ENVIRONMENT] = _older(reading, older, files or {}) if older else None
-    for name in given.keys() - {"entryScript", "sourceDirectory", ENVIRONMENT, *_OURS, *_OLDER}:
+    for name in given.keys() - {"entryScript", "sourceDirectory", ENVIRONMENT, *OURS, *_OLDER}:
         reading.warn(name, _("is not a name that v1 knows; it was left out."))
     if reading.violations:
         raise Invalid(summary("inferenceconfig.json", reading), fields=reading.violations)
@@ -133,18 +133,22 @@ def summary(document: str, reading: Reading) -> str:
     return _("%(document)s cannot be used: ") % {"document": document} + " ".join(lines)
 
 
-def inference_export(inference: Mapping[str, Any], environment: Mapping[str, Any] | None) -> Json:
-    """v1's inference configuration for ours.
+def inference_export(
+    inference: Mapping[str, Any], environment: Mapping[str, Any] | None, *, studio_image: str
+) -> Json:
+    """v1's inference configuration for ours, without our names beside it.
 
     Args:
         environment: as an inline one of ours; None when the model's own packages are used.
+        studio_image: what an environment without a base image is built on; v1 can write Docker
+            steps after a base image only.
     """
     made: Json = {
         "entryScript": inference["entryScript"],
         "sourceDirectory": "./source",
     }
     if environment:
-        made[ENVIRONMENT] = _exported_environment(environment)
+        made[ENVIRONMENT] = _exported_environment(environment, studio_image)
     return made
 
 
@@ -161,6 +165,15 @@ def without_secrets(raw: Mapping[str, Any]) -> Json:
 
     cleaned: Json = clean(raw)
     return cleaned
+
+
+def _ours(reading: Reading, given: Mapping[str, Any]) -> Json:
+    """What of ours stands beside v1's names."""
+    models = reading.typed("models", given.get("models"), list, _("must be a list of texts."))
+    if any(not isinstance(item, str) for item in models or ()):
+        reading.fault("models", _("must be a list of texts."))
+    reading.text("source", given.get("source"))
+    return {name: given[name] for name in OURS if given.get(name) is not None}
 
 
 def _script(reading: Reading, given: Mapping[str, Any]) -> str:
@@ -189,7 +202,10 @@ def _environment(reading: Reading, given: Any, files: Mapping[str, str]) -> Json
         if reading.objects(f"{ENVIRONMENT}.{section}", raw.pop(section, None)):
             reading.warn(f"{ENVIRONMENT}.{section}")
     stack = raw.pop("inferencingStackVersion", None)
-    if stack not in (None, "latest"):
+    if stack == "latest":
+        text = _("has no meaning here: the runtime brings its own.")
+        reading.warn(f"{ENVIRONMENT}.inferencingStackVersion", text)
+    elif stack is not None:
         text = _("must be null or “latest”.")
         reading.fault(f"{ENVIRONMENT}.inferencingStackVersion", text)
     for left in raw:
@@ -248,6 +264,9 @@ def _conda(reading: Reading, name: str, given: Any) -> Json:
     """`python` and `packages` of a conda specification; conda's packages by their pip names."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     found = conda_from(reading.objects(name, given), own, is_v1=True)
+    if found.variables:
+        text = _("are left out: write them as environmentVariables.")
+        reading.warn(f"{name}.variables", text)
     for problem in found.problems:
         reading.fault(f"{name}.dependencies", problem)
     text = _("takes %(item)s as %(package)s from the Python package index.")
@@ -339,7 +358,7 @@ def _steps_file(reading: Reading, given: Any, files: Mapping[str, str]) -> list[
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _exported_environment(ours: Mapping[str, Any]) -> Json:
+def _exported_environment(ours: Mapping[str, Any], studio_image: str) -> Json:
     python = ours.get("python") or ""
     dependencies: list[Any] = [f"python={python}"] if python else []
     dependencies.append({"pip": list(ours.get("packages") or ())})
@@ -354,8 +373,9 @@ def _exported_environment(ours: Mapping[str, Any]) -> Json:
         },
     }
     image, steps = ours.get("baseImage") or "", list(ours.get("dockerSteps") or ())
-    if steps and image:
-        made["docker"] = {"baseImage": None, "baseDockerfile": "\n".join([f"FROM {image}", *steps])}
+    if steps:
+        lines = [f"FROM {image or studio_image}", *steps]
+        made["docker"] = {"baseImage": None, "baseDockerfile": "\n".join(lines)}
     elif image:
         made["docker"] = {"baseImage": image, "baseDockerfile": None}
     return made

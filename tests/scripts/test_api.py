@@ -11,6 +11,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from deployments.configuring import configuration
+from deployments.configuring.v1_json import deployment_import
 from deployments.models import Service
 from registry.scripts import folders
 from tests.scripts.conftest import ECHO
@@ -168,6 +170,94 @@ def test_a_service_takes_v1_s_json_and_gives_it_back(ada: Client, imported: Serv
     assert answer.json() == SAMPLE
     assert "attachment" in answer["Content-Disposition"]
     assert ada.get("/api/v1/services/imported/deploymentconfig.json").json() == ACI
+
+
+SCALED = {**AKS, "properties": {"team": "a"}, "tags": {"a": "b,c"}, "numReplicas": None}
+TOKEN = {"computeType": "aks", "tokenAuthEnabled": True, "livenessProbeRequirements": {}}
+
+
+@pytest.mark.parametrize("raw", [SCALED, TOKEN], ids=["autoscale", "token"])
+@pytest.mark.parametrize("way", ["as it is", "after an import"])
+def test_a_cloud_file_keeps_its_meaning_on_both_ways(
+    ada: Client, source: str, fake: Any, raw: Any, way: str
+) -> None:
+    files = {"inferenceconfig": {**SAMPLE, "source": source}, "deploymentconfig": raw}
+    body = {"inference": files["inferenceconfig"], "deployment": raw}
+    if way == "after an import":
+        body = post(ada, "/configurations/import", files).json()
+        body.pop("warnings")
+    wanted = {"name": "scaled", "model": "models:/diabetes/1", "target": "fake"}
+    answer = post(ada, "/services", {**wanted, **body})
+    assert answer.status_code == 202, answer.content
+    row = ada.get("/api/v1/services/scaled").json()["deployment"]
+    is_token = raw is TOKEN
+    assert (row["tokenAuthEnabled"], row["authEnabled"]) == (is_token, not is_token)
+    document = ada.get("/api/v1/services/scaled/deploymentconfig.json").json()
+    assert document == {name: value for name, value in raw.items() if name != "keys"}
+    assert ada.get("/api/v1/services/scaled/inferenceconfig.json").json() == SAMPLE
+    assert "geheim" not in json.dumps(Service.objects.get(name="scaled").revisions.get().v1)
+
+
+def test_a_change_may_bring_its_original_along(ada: Client, imported: Service) -> None:
+    imported.operations.update(status="Succeeded")
+    files = {"deploymentconfig": AKS}
+    found = post(ada, "/configurations/import", files).json()
+    change = {"deployment": found["deployment"], "v1": found["v1"]}
+    url = f"/api/v1/services/{imported.name}"
+    answer = ada.patch(url, json.dumps(change), content_type=JSON)
+    assert answer.status_code == 202, answer.content
+    document = ada.get(f"{url}/deploymentconfig.json").json()
+    assert document["autoScaler"] == AKS["autoScaler"]
+    assert configuration.validate("fake", deployment_import(document)[0]) == configuration.validate(
+        "fake", found["deployment"]
+    )
+
+
+def test_a_token_file_never_opens_a_service_that_it_changes(ada: Client, imported: Service) -> None:
+    url = f"/api/v1/services/{imported.name}"
+    for raw in (TOKEN, {"computeType": "aks", "tokenAuthEnabled": False}):
+        imported.operations.update(status="Succeeded")
+        answer = ada.patch(url, json.dumps({"deployment": raw}), content_type=JSON)
+        assert answer.status_code == 202, answer.content
+        row = ada.get(url).json()["deployment"]
+        assert row["tokenAuthEnabled"] or row["authEnabled"]
+
+
+@pytest.mark.parametrize(
+    ("v1", "field"),
+    [
+        ({"x": {}}, "v1.x"),
+        ({"inferenceconfig": [1]}, "v1.inferenceconfig"),
+        ({"deploymentconfig": {}}, "v1.deploymentconfig.computeType"),
+        (
+            {"deploymentconfig": {"computeType": "aks", "gpuCores": -1}},
+            "v1.deploymentconfig.gpuCores",
+        ),
+    ],
+)
+def test_originals_that_are_none_are_refused(
+    ada: Client, fake: Any, model: str, v1: Any, field: str
+) -> None:
+    body = {"name": "not-so", "model": "models:/diabetes/1", "target": "fake", "v1": v1}
+    answer = post(ada, "/services", body)
+    assert answer.status_code == 400
+    assert field in answer.json()["fields"]
+    assert post(ada, "/services", {**body, "v1": [v1]}).status_code == 400
+    assert not Service.objects.exists()
+
+
+def test_preflight_reads_v1_s_json_and_warns_of_an_open_service(
+    ada: Client, fake: Any, model: str
+) -> None:
+    body = {"name": "not-yet", "model": "models:/diabetes/1", "target": "fake"}
+
+    def checks(deployment: Any) -> dict[str, str]:
+        items = post(ada, "/preflight", {**body, "deployment": deployment}).json()["items"]
+        return {item["name"]: item["result"] for item in items}
+
+    assert "access" not in checks(TOKEN)
+    assert "configuration" not in checks(TOKEN)
+    assert checks({"computeType": "aci", "authEnabled": False})["access"] == "warning"
 
 
 def test_the_export_follows_what_was_changed(ada: Client, imported: Service, source: str) -> None:

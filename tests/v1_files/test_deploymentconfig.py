@@ -84,13 +84,15 @@ def test_the_limit_is_what_counts_here() -> None:
 
 def test_a_service_is_never_opened_by_what_was_left_out() -> None:
     found, warnings = deployment_import({"computeType": "aci"})
-    assert "authEnabled" not in found
+    assert found == {"authEnabled": True}
     assert any(text.startswith("authEnabled") for text in warnings)
     assert deployment_import({"computeType": "aci", "authEnabled": False})[0] == {
         "authEnabled": False
     }
     token = deployment_import({"computeType": "aks", "tokenAuthEnabled": True})[0]
     assert token == {"tokenAuthEnabled": True, "authEnabled": False}
+    off = deployment_import({"computeType": "aks", "tokenAuthEnabled": False})[0]
+    assert off == {"tokenAuthEnabled": False, "authEnabled": True}
 
 
 def test_telemetry_needs_a_collector() -> None:
@@ -125,6 +127,10 @@ def aci(**changes: Any) -> dict[str, Any]:
         (aci(authEnabled="yes", location=3), {"authEnabled", "location"}),
         (aci(sslEnabled=True), {"sslCertificate", "sslKey", "cname"}),
         (aci(vnetName="x"), {"subnetName"}),
+        (aci(sslKey="-----BEGIN PRIVATE KEY-----"), {"sslKey"}),
+        (aci(authEnabled=True, tokenAuthEnabled=True), {"tokenAuthEnabled"}),
+        ({"computeType": "local", "workers": "two", "autoScaler": {}}, {"workers", "autoScaler"}),
+        ({"computeType": "local", RESOURCES: 3}, {RESOURCES}),
         (aci(vaultBaseUrl="x", keyName="y"), {"keyVersion"}),
         (aks(numReplicas=2, autoScaler={"autoscaleEnabled": True}), {"numReplicas"}),
         (aks(autoScaler={"autoscaleEnabled": False}), {"numReplicas"}),
@@ -199,6 +205,28 @@ def test_a_service_made_here_comes_out_as_local() -> None:
     assert configuration.validate("local", deployment_import(document)[0]) == wish
 
 
+def test_a_local_file_comes_out_with_what_was_changed_since() -> None:
+    wish = configuration.validate("local", {**deployment_import(LOCAL)[0], "workers": 3})
+    assert deployment_export(wish.as_json(), kept(LOCAL)) == {**LOCAL, "workers": 3}
+
+
+def test_tokens_that_were_turned_on_since_are_read_again_from_any_export() -> None:
+    raw = aci(authEnabled=True)
+    wish = configuration.validate("docker", {"authEnabled": False, "tokenAuthEnabled": True})
+    document = deployment_export(wish.as_json(), kept(raw))
+    assert configuration.validate("docker", deployment_import(document)[0]) == wish
+
+
+def test_telemetry_that_was_left_out_is_no_change_and_what_was_turned_on_is() -> None:
+    raw = aci(appInsightsEnabled=True)
+    ours = configuration.validate("docker", deployment_import(raw)[0]).as_json()
+    assert deployment_export(ours, kept(raw)) == raw
+    off = deployment_export(ours, kept(raw), has_collector=True)
+    assert off["appInsightsEnabled"] is False
+    on = deployment_export({**ours, "appInsightsEnabled": True}, aci(appInsightsEnabled=False))
+    assert on["appInsightsEnabled"] is True
+
+
 def test_only_cloud_targets_are_translated() -> None:
     assert is_v1(ACI)
     assert is_v1(ENDPOINT)
@@ -213,6 +241,7 @@ SECONDS = st.integers(1, 100)
     st.fixed_dictionaries(
         {"computeType": st.sampled_from(["aks", "AKS", "aksendpoint"])},
         optional={
+            "tokenAuthEnabled": st.just(False),
             "authEnabled": st.booleans(),
             "scoringTimeoutMs": st.integers(100, 3_600_000),
             "maxConcurrentRequestsPerContainer": st.integers(1, 10_000),

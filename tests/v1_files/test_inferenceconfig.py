@@ -183,6 +183,8 @@ def test_a_dockerfile_is_its_image_and_its_steps() -> None:
                 "environment.inferencingStackVersion",
             },
         ),
+        ({"entryScript": "a.py", "models": "models:/a/1", "source": 3}, {"models", "source"}),
+        ({"entryScript": "a.py", "models": [1]}, {"models"}),
         ({"entryScript": "a.py", "runtime": "spark-py"}, {"runtime"}),
         ({"entryScript": "a.py", "runtime": "r", "cuda_version": "8"}, {"runtime", "cudaVersion"}),
         ({"entryScript": "a.py", "condaFile": "gone.yml"}, {"condaFile"}),
@@ -205,11 +207,19 @@ def test_what_has_no_meaning_here_is_a_warning() -> None:
         "environment": {
             "docker": {"enabled": True, "shmSize": "4g", "arguments": ["--x"]},
             "spark": {"packages": []},
+            "inferencingStackVersion": "latest",
             "python": {"userManagedDependencies": True, "baseCondaEnvironment": "root"},
         },
     }
     warnings = " ".join(inference_import(raw)[1])
-    for name in ("shmSize", "arguments", "spark", "userManagedDependencies", "more"):
+    for name in (
+        "shmSize",
+        "arguments",
+        "spark",
+        "inferencingStackVersion",
+        "userManagedDependencies",
+        "more",
+    ):
         assert name in warnings
     assert "docker.enabled" not in warnings
 
@@ -230,6 +240,7 @@ def test_passwords_are_not_kept() -> None:
     assert "primaryKey" not in str(kept)
 
 
+STUDIO = "slipway-base:bookworm"
 NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name == name.strip("-"))
 
 
@@ -242,19 +253,29 @@ NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name ==
             "packages": st.lists(NAMES.map(lambda name: f"{name}==1.0"), max_size=3),
             "variables": st.dictionaries(NAMES, st.text(max_size=4), max_size=2),
             "baseImage": st.sampled_from(["", "python:3.11"]),
-            "dockerSteps": st.just([]),
+            "dockerSteps": st.lists(st.sampled_from(["RUN a", "ENV B=1", "USER c"]), max_size=3),
         }
     )
 )
 def test_what_is_exported_is_read_back_the_same(environment: dict[str, Any]) -> None:
     ours = {"entryScript": "lib/score.py", "environment": environment}
-    document = inference_export({**ours, "source": "0" * 64}, environment)
-    assert inference_import(document) == (ours, [])
+    document = inference_export({**ours, "source": "0" * 64}, environment, studio_image=STUDIO)
+    image = environment["baseImage"] or (STUDIO if environment["dockerSteps"] else "")
+    again = {**ours, "environment": {**environment, "baseImage": image}}
+    assert inference_import(document) == (again, [])
+
+
+def test_docker_steps_without_a_base_image_follow_the_studio_s() -> None:
+    environment = {"dockerSteps": ["RUN a", "ENV B=1"]}
+    document = inference_export({"entryScript": "a.py"}, environment, studio_image=STUDIO)
+    text = document["environment"]["docker"]["baseDockerfile"]
+    assert text == f"FROM {STUDIO}\nRUN a\nENV B=1"
+    assert inference_import(document)[0]["environment"]["dockerSteps"] == ["RUN a", "ENV B=1"]
 
 
 def test_docker_steps_come_back_too() -> None:
     environment = {"baseImage": "python:3.11", "dockerSteps": ["RUN a", "ENV B=1"]}
-    document = inference_export({"entryScript": "a.py"}, environment)
+    document = inference_export({"entryScript": "a.py"}, environment, studio_image=STUDIO)
     found = inference_import(document)[0]["environment"]
     assert (found["baseImage"], found["dockerSteps"]) == ("python:3.11", ["RUN a", "ENV B=1"])
 
