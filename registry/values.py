@@ -77,6 +77,11 @@ class VersionInfo:
         return f"models:/{self.name}/{self.version}"
 
     @property
+    def is_logged(self) -> bool:
+        """Whether a run logged it as a model: then logging it again is how to add something."""
+        return bool(self.run_id) and self.format == "mlflow"
+
+    @property
     def layout(self) -> dict[str, str]:
         """Under what name an entry script finds it: `folder`, or `entry` of what lies at the top.
 

@@ -294,7 +294,7 @@ class PreflightSerializer(Body):
     sample_input = serializers.JSONField(
         required=False,
         allow_null=True,
-        help_text="A request's JSON to score; left out: the model's input example",
+        help_text="A request's JSON; left out: the sample or example it was registered with",
     )
     sample_output = serializers.JSONField(
         required=False, allow_null=True, help_text="What it must answer"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+
+_PYTHON = re.compile(r"(?:^|/)python:(3\.\d{1,2})(?:[.-]|$)")
 
 
 def fetch_refused(image: str) -> str:
@@ -18,3 +21,9 @@ def fetch_refused(image: str) -> str:
         "Ask an administrator to fetch it or to add it to SLIPWAY_BASE_IMAGES."
     )
     return text % {"image": image, "allowed": ", ".join(patterns)}
+
+
+def minor_by_name(image: str) -> str:
+    """The Python minor that the name of an image promises, "3.11" of `python:3.11-slim`; or ""."""
+    found = _PYTHON.search(image)
+    return found[1] if found else ""

@@ -17,7 +17,7 @@ from deployments.control.instances import parse_instance_name, replica_folder
 from deployments.control.teardown import operation_finish
 from deployments.drivers.base import Driver, DriverError
 from deployments.drivers.docker import DockerDriver
-from deployments.models import Operation, Port, Revision, Target
+from deployments.models import Finding, Operation, Port, Revision, Target
 from deployments.targets import driver_for, target_check, targets_ensure
 from deployments.trying import profile_replica
 from registry.deleted import purging
@@ -120,6 +120,7 @@ def _remove_old_images(driver: Driver) -> None:
 def _remove_unused_folders() -> None:
     """Models, environments and sources that no revision is made of, a day after they were made.
 
+    The source that a version was tried with stays as long as what was found.
     What an environment of the registry came to stays until its versions are archived.
 
     Only while nothing is under way: an operation uses what it has not yet written down.
@@ -128,7 +129,9 @@ def _remove_unused_folders() -> None:
     more = {item["sha256"] for found in prepared for item in found.get("models", [])}
     _remove_unused(settings.DATA.models, "model_sha256", more)
     _remove_unused(settings.DATA.environments, "environment_hash")
-    _remove_unused(settings.DATA.sources, "inference__source")
+    asked = Finding.objects.values_list("asked", flat=True)  # a profile takes the same script
+    tried = {(found.get("inference") or {}).get("source", "") for found in asked}
+    _remove_unused(settings.DATA.sources, "inference__source", tried)
     folders.sources_sweep()
 
 

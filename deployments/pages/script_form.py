@@ -22,6 +22,7 @@ from workspaces.parsers import json_text
 SCRIPT, INLINE = "script", "inline"
 DEFAULT_NAME = "score.py"
 MOST_ENVIRONMENTS = 500
+READABLE = 50_000  # characters of a sample that is shown with indents
 
 # fields of the configuration -> the form's controls
 CONTROLS = {
@@ -190,6 +191,8 @@ def with_version(values: ScriptInput, version: VersionInfo) -> ScriptInput:
     """The controls for a version: where it needs a script, one to start from for its format."""
     if not version.needs_script and "python_function" in version.flavors:
         return values
+    if not values.sample.strip() and not values.is_script:  # what a person emptied stays empty
+        values = replace(values, sample=_sample_text(version))
     if values.script_text.strip() or values.source:
         return replace(values, code=SCRIPT)
     environment = values.environment
@@ -197,6 +200,15 @@ def with_version(values: ScriptInput, version: VersionInfo) -> ScriptInput:
         environment = curated_for(version.format)
     text = template_for(version.format).text
     return replace(values, code=SCRIPT, script_text=text, environment=environment)
+
+
+def _sample_text(version: VersionInfo) -> str:
+    """The sample that a version was registered with, as text for the control."""
+    given = version.sample_input
+    if given is None:
+        return ""
+    text = pretty(given)
+    return text if len(text) <= READABLE else json.dumps(given, ensure_ascii=False)
 
 
 def script_context(values: ScriptInput, why: str = "") -> dict[str, Any]:

@@ -17,7 +17,8 @@ from deployments.control import background, steps
 from deployments.control.operation_requests import operation_cancel
 from deployments.logs import oplog
 from deployments.models import Operation, Target
-from workspaces.errors import Conflict
+from registry.scripts import folders
+from workspaces.errors import Conflict, Problem
 
 PAUSE = 0.2  # seconds between looks at an operation that a worker has
 
@@ -69,6 +70,8 @@ def arguments_add(parser: CommandParser) -> None:
     parser.add_argument("--cpu", type=float, help="cores it may use")
     parser.add_argument("--memory", type=float, metavar="GB", help="memory it may use")
     parser.add_argument("--deployment", type=Path, metavar="FILE", help="a configuration as JSON")
+    parser.add_argument("--inference", type=Path, metavar="FILE", help="an entry script's JSON")
+    parser.add_argument("--source", type=Path, metavar="FOLDER", help="the entry script's files")
     parser.add_argument("--sample-input", type=Path, metavar="FILE", help="a request's JSON")
     parser.add_argument("--verbose", action="store_true", help="print the log as well")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -85,6 +88,33 @@ def deployment_of(options: dict[str, Any]) -> dict[str, Any]:
         before = given.get("containerResourceRequirements") or {}
         given = {**given, "containerResourceRequirements": {**before, **asked}}
     return given
+
+
+def inference_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The inference configuration that was asked for, its files kept as a source folder.
+
+    `--source` alone means the entry script score.py in it. Raises: CommandError.
+    """
+    path, folder = options["inference"], options["source"]
+    if path is None and folder is None:
+        return {}
+    given = {"entryScript": "score.py"} if path is None else json_of(path)
+    if not isinstance(given, dict) or not given:
+        raise CommandError(f"{path} holds no JSON object with an entry script.")
+    if folder is not None:
+        return {**given, "source": _source_kept(folder)}
+    if not given.get("source"):
+        raise CommandError("Name the folder of the entry script with --source.")
+    return given
+
+
+def _source_kept(folder: Path) -> str:
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder.")
+    try:
+        return folders.source_create(files=folders.folder_read(folder), user=None).sha256
+    except Problem as problem:
+        raise CommandError(f"{folder} cannot be kept: {problem.message}") from None
 
 
 def samples_of(options: dict[str, Any]) -> dict[str, Any]:

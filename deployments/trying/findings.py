@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,7 +15,7 @@ from deployments.building import runtimes
 from deployments.choices import OperationKind
 from deployments.configuring import configuration
 from deployments.configuring.check_values import Check, check_from, worst
-from deployments.models import Finding
+from deployments.models import Finding, Operation
 from deployments.trying.draft_values import known_environment
 from registry.models import VersionRecord
 from registry.records import record_write
@@ -118,7 +118,10 @@ def measured_of(name: str, version: str) -> Measured:
 def findings_of(
     name: str, version: str, kind: OperationKind, target: str | None = None
 ) -> list[Finding]:
-    """What is kept of a version, the newest first. One query."""
+    """What is kept of a version, the newest first. One query.
+
+    Each has `has_log`: whether its operation is still there.
+    """
     if "\x00" in name + version:
         return []
     rows = Finding.objects.filter(
@@ -128,6 +131,7 @@ def findings_of(
         identity=F("record__identity"),
         kind=kind,
     ).select_related("made_by")
+    rows = rows.annotate(has_log=Exists(Operation.objects.filter(pk=OuterRef("operation"))))
     return list(rows.filter(target=target) if target is not None else rows)
 
 
@@ -164,6 +168,11 @@ def situation_of(finding: Finding) -> Situation:
     return situation(configuration.from_dict(asked.get("deployment", {})), asked.get("inference"))
 
 
+def script_of(inference: Mapping[str, Any]) -> dict[str, Any]:
+    """An inference configuration without its sample, which changes nothing that is made of it."""
+    return {key: value for key, value in inference.items() if key != "sampleInput"}
+
+
 def changes_since(finding: Finding, now: Situation) -> list[str]:
     """What is another thing now than when this was found, as sentences; empty: nothing is."""
     before = configuration.from_dict(finding.asked.get("deployment", {}))
@@ -179,6 +188,6 @@ def changes_since(finding: Finding, now: Situation) -> list[str]:
         text = _("It had %(before)s CPU then; %(now)s are asked for now.")
         values = {"before": f"{before.cpu:g}", "now": f"{now.deployment.cpu:g}"}
         found.append(text % values)
-    if dict(finding.asked.get("inference") or {}) != dict(now.inference):
+    if script_of(finding.asked.get("inference") or {}) != script_of(now.inference):
         found.append(_("The entry script or its environment was another one."))
     return found

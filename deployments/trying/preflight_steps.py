@@ -71,7 +71,8 @@ def try_model(work: Work) -> str:
     ran = _run(draft)
     if _mlflow_may_help(draft, ran):
         ran = _with_mlflow(draft, ran)
-    found = checks_of(ran, memory_mb=draft.wish.memory_mb)
+    is_script = bool(draft.revision.inference)
+    found = checks_of(ran, memory_mb=draft.wish.memory_mb, scripted=is_script)
     for check in found:
         draft.log(f"{check.result}: {check.sentence}")
     checks = _add(draft, *found)

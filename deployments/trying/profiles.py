@@ -40,7 +40,7 @@ def profile_ask(
     Args:
         model: `models:/NAME/VERSION`.
         deployment: a deployment configuration in v1's JSON names; what is left out is ours.
-        sample: `sample_input`, a request's JSON; without one the model's own example is scored.
+        sample: `sample_input`, a request's JSON; without one as `preflight_ask`.
         wanted: `requests_per_second` and `p99_ms` to serve, `time_limit_seconds` of measuring,
             `max_clients` at once; each may be absent or None.
     Raises:

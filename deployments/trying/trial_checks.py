@@ -15,16 +15,17 @@ _MISSING = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([
 _NO_LIBRARY = re.compile(r"(lib[\w.+-]*\.so[.\d]*): cannot open shared object file")
 
 
-def checks_of(ran: Ran, *, memory_mb: int) -> list[Check]:
+def checks_of(ran: Ran, *, memory_mb: int, scripted: bool = False) -> list[Check]:
     """The findings of one trial, in the order in which they were made.
 
     Args:
         memory_mb: what it was allowed.
+        scripted: whether an entry script was tried, for which an environment can be chosen.
     """
-    return list(_checks(ran, memory_mb))
+    return list(_checks(ran, memory_mb, scripted))
 
 
-def _checks(ran: Ran, memory_mb: int) -> Iterator[Check]:
+def _checks(ran: Ran, memory_mb: int, scripted: bool) -> Iterator[Check]:
     if ran.too_much_mb is not None:
         yield _too_little(ran.too_much_mb, memory_mb)
         return
@@ -32,7 +33,7 @@ def _checks(ran: Ran, memory_mb: int) -> Iterator[Check]:
         text = _("Loading and scoring did not end within %(seconds)s s.")
         yield Check(
             *("load", "failed", text % {"seconds": f"{TIMEOUT:g}"}),
-            _("Read the log of the step: it says how far the model came."),
+            _("Read the log: it says how far the model came."),
         )
         return
     answer = ran.answer
@@ -40,11 +41,11 @@ def _checks(ran: Ran, memory_mb: int) -> Iterator[Check]:
         text = _("The process ended without an answer (exit code %(code)s).")
         yield Check(
             *("load", "failed", text % {"code": ran.exit_code}),
-            _("Read the log of the step: it holds the last words of the model's code."),
+            _("Read the log: it holds the last words of the model's code."),
         )
         return
     if answer["stage"] == "load":
-        yield _not_loaded(answer["error"])
+        yield _not_loaded(answer["error"], scripted)
     else:
         text = _("Loads in %(seconds)s s.")
         yield Check("load", "passed", text % {"seconds": f"{answer['load_seconds'] or 0:.2g}"})
@@ -64,11 +65,16 @@ def _too_little(measured_mb: float, memory_mb: int) -> Check:
     return Check("memory", "failed", text % values, _("Give it more memory and try it again."))
 
 
-def _not_loaded(error: str) -> Check:
+def _not_loaded(error: str, scripted: bool) -> Check:
     if found := _MISSING.search(error):
         package = found[1].partition(".")[0]
         text = _("The package “%(name)s” is missing in the environment: %(error)s")
-        step = _("Add it to the model's requirements, or to the environment, and register again.")
+        step = _(
+            "Add it to the model's requirements and register it again, or deploy it with an entry "
+            "script, for which you can choose an environment that has it."
+        )
+        if scripted:
+            step = _("Choose an environment that has it, or add it to a new version of this one.")
         return Check("load", "failed", text % {"name": package, "error": error}, step)
     if library := _NO_LIBRARY.search(error):
         text = _("The library %(name)s of the operating system is missing: %(error)s")
@@ -87,11 +93,13 @@ def _scored(answer: dict[str, object]) -> Iterator[Check]:
     name = _("The sample") if given else _("The input example")
     if answer["sample"] == "none":
         text = _("There was nothing to score: the model has no input example.")
-        yield Check("example", "warning", text, _("Give a sample, or log the model with one."))
+        yield Check("example", "warning", text, _("Give a sample, or register it with one."))
         return
     if stage == "signature":
         text = _("%(what)s does not fit the model's signature: %(error)s")
-        step = _("Correct the sample.") if given else _("Log the model again with an example.")
+        step = _("Correct the sample, or give another one.")
+        if not given:
+            step = _("Give a sample that fits, or register the model again with one.")
         yield Check("signature", "failed", text % {"what": name, "error": error}, step)
         return
     if stage == "score":

@@ -15,6 +15,7 @@ from deployments.configuring.checks import (
     base_configuration,
     collect,
     inference_check,
+    script_check,
     target_get,
     version_get,
 )
@@ -22,11 +23,12 @@ from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.control.background import background_open
 from deployments.models import Operation, Target
 from deployments.trying.draft_values import asked_of, subject_of
+from deployments.trying.samples import SAMPLE as SAMPLE
+from deployments.trying.samples import plan_samples
 from workspaces.errors import Invalid, Problem
 
 T = TypeVar("T")
 MAX_SAMPLE = 1_000_000  # bytes of JSON
-SAMPLE = {"sample_input": "input", "sample_output": "output"}  # API's names, the plan's
 
 
 def preflight_ask(
@@ -44,7 +46,8 @@ def preflight_ask(
         model: `models:/NAME/VERSION`.
         deployment: a deployment configuration in v1's JSON names; what is left out is ours.
         sample: `sample_input`, a request's JSON, and `sample_output`, what it must answer; each
-            may be absent. Without an input the model's own example is scored.
+            may be absent. Without an input that of the script or of the version is scored, else
+            the model's own example.
     Raises:
         Invalid: with every field that is wrong. NotFound: there is no such version.
         Conflict: another trial of this version on this target is going on.
@@ -85,21 +88,15 @@ def draft_read(
     place = part(lambda: _usable(target))
     version = part(lambda: version_get(model))
     script = part(lambda: inference_check(inference, model))
+    if version is not None:
+        part(lambda: script_check(version, inference))
     wish = None if place is None else part(lambda: _resources(place, model, deployment))
     collect(problems)
     assert place is not None
     assert version is not None
     assert wish is not None
     asked = asked_of(place, version.name, version.version, wish, script)
-    return place, asked | _sample(sample, script or {})
-
-
-def _sample(sample: Mapping[str, Any], inference: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample in the words of a trial's plan; that of an entry script when none is given."""
-    found = {plan: sample[name] for name, plan in SAMPLE.items() if name in sample}
-    if "input" not in found and inference.get("sampleInput") is not None:
-        found["input"] = inference["sampleInput"]
-    return found
+    return place, asked | plan_samples(sample, script or {}, version)
 
 
 def _usable(name: Any) -> Target:

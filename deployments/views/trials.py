@@ -19,10 +19,12 @@ from deployments.models import Finding, Operation, Target
 from deployments.pages.forms import DeployInput, number
 from deployments.trying import findings, trials
 from deployments.trying.draft_values import subject_of
+from deployments.trying.known_scripts import KnownScript, known_script
 from deployments.trying.profile_charts import latency_chart
 from deployments.trying.profiles import profile_ask
 from deployments.views.deploy import _posted as posted
 from registry import selectors as registry
+from registry.values import VersionInfo
 from workspaces.errors import Invalid, Problem
 
 UNPROCESSABLE = 422
@@ -31,7 +33,11 @@ UNPROCESSABLE = 422
 @require_POST
 def deploy_trial(request: HttpRequest) -> HttpResponse:
     """What is known of the chosen version on the chosen target, or how far its trial is."""
-    return render(request, "deployments/_trial.html", _trial_context(posted(request)))
+    context = _trial_context(posted(request))
+    response = render(request, "deployments/_trial.html", context)
+    if "watching" in request.POST and not context.get("operation"):  # the quick checks tell of it
+        response["HX-Trigger-After-Settle"] = json.dumps({"trial-ended": {}})
+    return response
 
 
 @require_POST
@@ -134,25 +140,22 @@ def version_findings(request: HttpRequest, name: str, version: str) -> HttpRespo
     )
     tried = [{"finding": row, "checks": _sorted(row)} for row in rows]
     context = {"name": info.name, "version": info.version, "tried": tried}
-    return render(
-        request,
-        "deployments/_version_findings.html",
-        context | _profile_context(info.name, info.version, request.GET),
-    )
+    context |= _profile_context(info, request.GET)
+    return render(request, "deployments/_version_findings.html", context)
 
 
 @require_safe
 def version_profile(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """How far a profile is, or what it found."""
     info = registry.version_get(name, version, read_files=False)
-    context = _profile_context(info.name, info.version, request.GET)
-    return render(request, "deployments/_profile.html", context)
+    return render(request, "deployments/_profile.html", _profile_context(info, request.GET))
 
 
 @require_POST
 def version_profile_make(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """How big should it be?: asks for a profile, and shows how it goes."""
-    info = registry.version_get(name, version, read_files=False)
+    info = registry.version_get(name, version)
+    script = _script(info)
     problem = None
     wanted = {
         key: value
@@ -165,25 +168,34 @@ def version_profile_make(request: HttpRequest, name: str, version: str) -> HttpR
             model=info.uri,
             target=request.POST.get("target", ""),
             deployment={"containerResourceRequirements": resources},
+            inference=script.inference if script else None,
             sample=_samples(request.POST),
             wanted=wanted,
             user=request.user,  # type: ignore[arg-type]
         )
     except Problem as error:
         problem = error
-    context = _profile_context(info.name, info.version, request.POST) | {"problem": problem}
+    context = _profile_context(info, request.POST) | {"problem": problem}
     status = UNPROCESSABLE if problem else 200
     return render(request, "deployments/_profile.html", context, status=status)
 
 
-def _profile_context(name: str, version: str, given: Mapping[str, str]) -> dict[str, Any]:
+def _script(info: VersionInfo) -> KnownScript | None:
+    """The entry script to measure with; None where none is needed, or none is known."""
+    return known_script(info.name, info.version) if info.needs_script else None
+
+
+def _profile_context(info: VersionInfo, given: Mapping[str, str]) -> dict[str, Any]:
+    name, version, script = info.name, info.version, _script(info)
     places = [place for place in all_targets() if place.is_ready]
     kind = OperationKind.PROFILE
     found = findings.findings_of(name, version, kind)
     wanted = _target(given.get("target", ""))
     place = wanted or _target(found[0].target if found else "") or (places[0] if places else None)
     context: dict[str, Any] = {"name": name, "version": version, "targets": places, "place": place}
-    context |= {"given": given, "problem": None}
+    context |= {"given": given, "problem": None, "script": script}
+    context["lacks_script"] = info.needs_script and script is None
+    context["sample_hint"] = _sample_hint(info, script)
     if place is None:
         return context
     here = [row for row in found if row.target == place.name]
@@ -195,3 +207,14 @@ def _profile_context(name: str, version: str, given: Mapping[str, str]) -> dict[
         context["figure"] = latency_chart(here[0].measured.get("levels") or [])
         context["changes"] = findings.changes_since(here[0], findings.situation_of(here[0]))
     return context
+
+
+def _sample_hint(info: VersionInfo, script: KnownScript | None) -> str:
+    """What is scored when no sample is typed; "" when there is nothing, so that one must be."""
+    if script is not None and script.inference.get("sampleInput") is not None:
+        return _("JSON; empty: the sample of the entry script")
+    if info.sample_input is not None:
+        return _("JSON; empty: the sample that it was registered with")
+    if script is None and (info.input_example is not None or not info.is_read):
+        return _("JSON; empty: the model's input example")
+    return ""

@@ -104,6 +104,23 @@ def source_create(*, files: Iterable[SourceFile], user: Any, unwrap: bool = Fals
     return SourceInfo(digest, source_files(digest).files, left_out)
 
 
+def folder_read(folder: Path) -> Iterator[SourceFile]:
+    """Every file below a folder of this machine, for `source_create`. Follows no links to folders.
+
+    Raises:
+        OSError: when it is read: a file or the folder cannot be.
+    """
+    for top, names, files in os.walk(folder, onerror=_raise):
+        names[:] = sorted(set(names) - LEFT_OUT)
+        for name in sorted(files):
+            path = Path(top, name)
+            yield SourceFile(path.relative_to(folder).as_posix(), _read(path))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def source_edit(*, sha256: str, texts: Mapping[str, str], user: Any) -> SourceInfo:
     """The folder with some files replaced or added, as a folder of its own.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from mlflow import MlflowClient
 
 from deployments.building import runtimes
 from deployments.choices import OperationKind, OperationStatus
@@ -17,9 +19,12 @@ from deployments.models import Finding, Operation, Target
 from deployments.trying.profile_plan import Wanted, level_of, profile_result
 from registry import selectors as registry
 from registry.models import VersionRecord
+from registry.scripts.folders import SourceFile, source_create
 from tests.deploy_pages.html import Page
 from tests.deploy_pages.test_deploy import form
 from tests.deploy_pages.test_deploy import targets as targets
+from tests.factories import RevisionFactory, ServiceFactory
+from workspaces.tracking_stores import store_id
 
 pytestmark = pytest.mark.usefixtures("model", "targets")
 TRIAL, TRY = reverse("deployments:deploy-trial"), reverse("deployments:deploy-try")
@@ -125,6 +130,160 @@ def test_how_big_should_it_be_is_asked_with_the_form(ada: Client) -> None:
     alert = Page(wrong).one("div", role="alert").text
     assert "cpu" in alert
     assert "p99_ms" in alert
+
+
+# --- a version that an entry script serves -------------------------------------------------------
+
+
+@pytest.fixture
+def weights(model: str, tmp_path: Path, settings: Any) -> str:
+    """A version of files that only a script can serve; its environment is another thing."""
+    uri = settings.SLIPWAY.tracking_uri
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"w")
+    client = MlflowClient(uri, uri)
+    client.create_registered_model("net")
+    client.create_model_version("net", str(folder))
+    registry.version_get("net", "1")
+    return "net"
+
+
+def script(**more: Any) -> dict[str, Any]:
+    text = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
+    source = source_create(files=[SourceFile.text("score.py", text)], user=None).sha256
+    packages = {"packages": ["numpy"]}
+    return {"entryScript": "score.py", "source": source, "environment": packages, **more}
+
+
+PROFILE = reverse("deployments:version-profile", args=["net", "1"])
+MEASURE = reverse("deployments:version-profile-make", args=["net", "1"])
+ASKED = {"target": "fake", "cpu": "1", "memoryInGB": "0.5"}
+
+
+def tried_with(inference: dict[str, Any]) -> Finding:
+    record = VersionRecord.objects.get(name="net")
+    return Finding.objects.create(
+        record=record,
+        identity=record.identity,
+        kind=OperationKind.PREFLIGHT,
+        target="local",
+        asked={"inference": inference},
+        result="passed",
+    )
+
+
+def test_without_a_known_script_the_next_step_stands_in_place_of_the_form(
+    ada: Client, weights: str
+) -> None:
+    part = Page(ada.get(PROFILE))
+    assert part.all("form") == []
+    (link,) = [item for item in part.all("a") if item.text == "Try it first"]
+    assert link["href"].endswith("?model=net&version=1")
+    refused = ada.post(MEASURE, ASKED)
+    assert refused.status_code == 422
+    assert "entry script" in Page(refused).one("div", role="alert").text
+    tried_with({"entryScript": "score.py", "source": "a" * 64})  # which was swept
+    assert Page(ada.get(PROFILE)).all("form") == []
+
+
+def test_a_version_is_measured_with_the_script_of_its_latest_trial(
+    ada: Client, weights: str
+) -> None:
+    tried_with(script(sampleInput={"data": [1]}))
+    part = Page(ada.get(PROFILE))
+    assert "Measured with the entry script score.py, as it was tried on local." in (
+        part.one("form").text
+    )
+    assert "required" not in part.one("textarea", name="sample_input").attributes
+    assert ada.post(MEASURE, ASKED).status_code == 200
+    asked = Operation.objects.get().asked
+    assert asked["inference"]["entryScript"] == "score.py"
+    assert asked["input"] == {"data": [1]}
+
+
+def test_else_with_the_script_of_a_service_and_a_sample_that_is_typed(
+    ada: Client, weights: str
+) -> None:
+    RevisionFactory(
+        service=ServiceFactory(name="netting"),
+        model_store=store_id(),
+        model_name="net",
+        inference=script(),
+    )
+    part = Page(ada.get(PROFILE))
+    assert "of the service netting." in part.one("form").text
+    assert "required" in part.one("textarea", name="sample_input").attributes
+    wrong = ada.post(MEASURE, {**ASKED, "sample_input": "{"})
+    assert wrong.status_code == 422
+    assert Page(wrong).one("textarea", name="sample_input").text == "{"
+    assert ada.post(MEASURE, {**ASKED, "sample_input": '{"data": [3]}'}).status_code == 200
+    assert Operation.objects.get().asked["input"] == {"data": [3]}
+
+
+def test_a_registered_sample_is_offered_and_compared(ada: Client, weights: str) -> None:
+    VersionRecord.objects.filter(name="net").update(sample_input={"data": [4]}, sample_output=[4])
+    page = Page(ada.get(reverse("deployments:deploy"), {"model": "net", "version": "1"}))
+    assert page.one("textarea", id="id_sample").text == '{ "data": [4] }'
+    assert "Sample input" in page.one("ul", class_="facts").text
+    body = {"model": "models:/net/1", "target": "fake", "inference": script(), "deep": True}
+    answer = ada.post("/api/v1/preflight", body, content_type="application/json")
+    assert answer.status_code == 202, answer.content
+    asked = Operation.objects.get().asked
+    assert (asked["input"], asked["output"]) == ({"data": [4]}, [4])
+
+
+def test_without_a_script_it_is_not_tried(ada: Client, weights: str) -> None:
+    body = {"model": "models:/net/1", "target": "fake", "deep": True}
+    answer = ada.post("/api/v1/preflight", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert set(answer.json()["fields"]) == {"inference"}
+
+
+# --- what a trial says elsewhere -----------------------------------------------------------------
+
+
+def test_the_quick_checks_tell_of_the_trial_and_hear_of_its_end(ada: Client) -> None:
+    url = reverse("deployments:deploy-preflight")
+    (check,) = [item.text for item in Page(ada.post(url, form())).all("li") if "tried" in item.text]
+    assert check.startswith("Warning: It was not tried on fake yet")
+    keep()
+    page = Page(ada.post(url, form()))
+    (check,) = [item.text for item in page.all("li") if "was tried" in item.text]
+    assert check.startswith("Warning: When it was tried on fake, it failed: It broke. Mend it.")
+    assert "disabled" not in page.one("button", id="deploy-button").attributes
+    part = Page(ada.post(TRY, form()))
+    assert part.one("div", id="trial")["hx-vals"] == '{"watching": "1"}'
+    assert "HX-Trigger-After-Settle" not in ada.post(TRIAL, form(watching="1")).headers
+    Operation.objects.update(status=OperationStatus.CANCELLED, ended_at=timezone.now())
+    ended = ada.post(TRIAL, form(watching="1"))
+    assert "trial-ended" in ended.headers["HX-Trigger-After-Settle"]
+    assert "HX-Trigger-After-Settle" not in ada.post(TRIAL, form()).headers
+
+
+def test_the_api_tells_of_the_trial_unless_it_makes_one(ada: Client) -> None:
+    body = {"model": "models:/diabetes/1", "target": "fake"}
+
+    def names(**more: Any) -> set[str]:
+        answer = ada.post("/api/v1/preflight", {**body, **more}, content_type="application/json")
+        return {item["name"] for item in answer.json()["items"]}
+
+    assert "trial" in names()
+    assert "trial" not in names(deep=True)
+
+
+def test_a_finding_links_its_log_and_the_log_its_version(ada: Client) -> None:
+    ada.post(TRY, form())
+    operation = Operation.objects.get()
+    Operation.objects.update(status=OperationStatus.FAILED, ended_at=timezone.now())
+    keep()  # whose operation is gone
+    findings_url = reverse("deployments:version-findings", args=VERSION)
+    log = reverse("deployments:operation", args=[operation.pk])
+    assert Page(ada.get(findings_url)).all("a", href=log) == []
+    keep(operation=operation.pk)
+    assert Page(ada.get(findings_url)).one("a", href=log).text == "Show the log"
+    crumbs = [item["href"] for item in Page(ada.get(log)).all("a") if "href" in item.attributes]
+    assert reverse("registry:version", args=VERSION) in crumbs
 
 
 def test_queries_do_not_grow_with_what_was_found(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from sklearn.linear_model import Ridge
 
@@ -19,10 +22,12 @@ from deployments.models import Finding, ModelCheck
 from deployments.trying.findings import findings_of, measured_of
 from deployments.trying.trials import preflight_ask
 from registry.models import VersionRecord
-from tests.local_engine import USER
+from tests.local_engine import PINS, USER
 from tests.prepare import ROWS, save_model
+from tests.registry.asgi import upload
 from tests.trying import Place, Trying, checks_of, failed_of, place_made, trying_made
 from workspaces.errors import Conflict, Invalid
+from workspaces.tokens import token_create
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 SMALL = {"containerResourceRequirements": {"memoryInGB": 0.25}}
@@ -183,3 +188,43 @@ def test_the_resources_are_those_of_the_deployment(trying: Trying) -> None:
     done = trying.tried(uri, deployment=SMALL | {"port": 20001})
     wish = configuration.from_dict(done.asked["deployment"])
     assert (wish.memory_mb, wish.port) == (256, None)
+
+
+class Spy:
+    """Unpickling it runs code, which writes down who did."""
+
+    def __init__(self, diary: Path) -> None:
+        self.code = f"""
+import os
+with open("/proc/self/cmdline", "rb") as words, open({str(diary)!r}, "a") as diary:
+    diary.write(f"{{os.getpid()}} {{os.getuid()}} {{words.read().split(bytes(1))}}\\n")
+"""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, (self.code,)
+
+
+def test_a_pickle_that_runs_code_does_so_in_the_trial_s_own_process_only(
+    trying: Trying,
+) -> None:
+    diary = trying.data.root / "diary.txt"
+    diary.touch()
+    diary.chmod(0o666)
+    model = Ridge().fit(ROWS.to_numpy(), [1.0, 2.0, 3.0, 4.0])
+    model.spy_ = Spy(diary)
+    files = {"model.pkl": pickle.dumps(model), "requirements.txt": "\n".join(PINS).encode()}
+    token = token_create(user=User.objects.create_user("ada"), name="test")[1]
+    made = upload(token, files, name="hostile", sample_input=[[0.1, 1.0]])
+    assert made.status_code == 201, made.text
+    assert made.json()["format"] == "sklearn-pickle"
+    assert diary.read_text() == ""  # web has read it, and run none of it
+
+    done = trying.tried("models:/hostile/1")  # by this process, as a worker would
+    assert done.status == OperationStatus.SUCCEEDED, trying.lines
+    entries = [line.split(maxsplit=2) for line in diary.read_text().splitlines()]
+    assert entries
+    for pid, uid, command in entries:
+        assert int(pid) != os.getpid()
+        assert "boot.py" in command
+        assert "'try'" in command
+        assert os.geteuid() != 0 or int(uid) != 0

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from deployments.building import runtimes
 from deployments.choices import OperationKind
 from deployments.configuring.configuration import DeploymentConfiguration
+from deployments.control import sweep
 from deployments.models import Finding
 from deployments.pages.forms import answers_read
 from deployments.trying import findings
 from registry import selectors as registry
 from registry.models import VersionRecord
 from registry.records import records_forget
+from registry.scripts.folders import SourceFile, source_create
 
 pytestmark = pytest.mark.django_db
 KIND = OperationKind.PREFLIGHT
@@ -87,3 +91,15 @@ def test_help_me_choose_counts_with_what_was_measured(model: str) -> None:
     answers = answers_read({}, known.memory_mb, known.milliseconds)
     assert (answers.memory_mb, answers.seconds_per_request) == (700, 0.008)
     assert findings.measured_of("nothing\x00", "1") == findings.Measured(None, None)
+
+
+def test_the_script_that_a_version_was_tried_with_is_not_swept(model: str) -> None:
+    sources = {}
+    for name in ("tried", "other"):
+        made = source_create(files=[SourceFile.text("score.py", f"# {name}\n")], user=None).sha256
+        sources[name] = settings.DATA.sources / made
+        os.utime(sources[name], (0, 0))
+    keep(asked={"inference": {"entryScript": "score.py", "source": sources["tried"].name}})
+    sweep._remove_unused_folders()
+    assert sources["tried"].is_dir()
+    assert not sources["other"].exists()

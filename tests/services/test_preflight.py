@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import itertools
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployments import trying
+from deployments.building import runtimes
+from deployments.building.base_images import minor_by_name
+from deployments.choices import OperationKind
 from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.drivers.fake import FakeDriver
-from deployments.models import Service, Target
+from deployments.models import Finding, Service, Target
 from deployments.trying.preflight import preflight
+from registry import selectors as registry
 from registry.models import VersionRecord
 from tests.factories import RevisionFactory, ServiceFactory, TargetFactory
 
@@ -20,9 +28,22 @@ pytestmark = pytest.mark.django_db
 
 def results(**changes: Any) -> dict[str, tuple[str, str]]:
     usual = {"name": "ridge", "model": "models:/diabetes/1", "target": "fake"}
-    return {
-        check.name: (check.result, check.sentence) for check in preflight(**{**usual, **changes})
+    found = preflight(**{**usual, **changes})
+    assert all(check.next_step for check in found if check.result != "passed")
+    return {check.name: (check.result, check.sentence) for check in found}
+
+
+def tried(**changes: Any) -> Finding:
+    """A trial of the version that found nothing against it."""
+    registry.version_get("diabetes", "1")
+    record = VersionRecord.objects.get(name="diabetes", version="1")
+    usual: dict[str, Any] = {
+        **{"record": record, "identity": record.identity, "kind": OperationKind.PREFLIGHT},
+        **{"target": "fake", "runtime": runtimes.version(), "result": "passed"},
+        **{"asked": {"deployment": DeploymentConfiguration().as_dict(), "inference": {}}},
+        **{"environment_hash": uuid.uuid4().hex},
     }
+    return Finding.objects.create(**{**usual, **changes})
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +54,7 @@ def place(fake: FakeDriver, model: str) -> Target:
 
 
 def test_all_is_well() -> None:
+    tried()
     assert {result for result, _ in results().values()} == {"passed"}
 
 
@@ -126,3 +148,122 @@ def test_the_port_of_another_service_is_found() -> None:
     result, sentence = results(**changes)["configuration"]
     assert result == "failed"
     assert revision.service.name in sentence
+
+
+BROKEN = {"name": "load", "result": "failed", "sentence": "It broke.", "next_step": "Mend it."}
+
+
+def test_a_version_that_was_never_tried_is_a_warning() -> None:
+    result, sentence = results()["trial"]
+    assert (result, "was not tried on fake yet" in sentence) == ("warning", True)
+    tried(target="other")
+    assert results()["trial"][0] == "warning"
+
+
+def test_a_failed_trial_is_a_warning_with_its_own_next_step() -> None:
+    tried(result="failed", checks=[BROKEN])
+    (check,) = [
+        item
+        for item in preflight(name="ridge", model="models:/diabetes/1", target="fake")
+        if item.name == "trial"
+    ]
+    assert check.result == "warning"  # it never blocks
+    assert check.sentence == "When it was tried on fake, it failed: It broke."
+    assert check.next_step == "Mend it. Then try it again."
+
+
+def test_a_trial_that_passed_says_what_is_another_thing_now() -> None:
+    tried()
+    assert results()["trial"] == ("passed", "It was tried on fake, loads and answers.")
+    less = {"deployment": {"containerResourceRequirements": {"memoryInGB": 0.5}}}
+    assert "512 MB are asked for now" in results(**less)["trial"][1]
+
+
+def test_a_trial_with_another_script_does_not_count() -> None:
+    tried(asked={"inference": {"entryScript": "score.py", "source": "a" * 64}})
+    assert "with another entry script or environment only" in results()["trial"][1]
+
+
+def test_what_cannot_be_tried_is_not_said_to_be_untried() -> None:
+    assert "trial" not in results(inference={"entryScript": "score.py"})
+    assert "trial" not in results(model="models:/diabetes/9")
+
+
+@pytest.fixture
+def images(fake: FakeDriver, settings: Any) -> None:
+    """The target builds images, on a base image whose name says nothing."""
+    fake.builds_image = True
+    settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, base_image="base:bookworm")
+
+
+@pytest.mark.usefixtures("images")
+def test_the_python_of_a_base_image_is_known_once_it_was_tried() -> None:
+    result, sentence = results()["python"]
+    assert result == "warning"
+    assert sentence.startswith("Whether the base image base:bookworm has Python 3.11 is known once")
+    tried(checks=[{"name": "python", "result": "passed", "sentence": "Runs on Python 3.11."}])
+    assert results()["python"] == ("passed", "Runs on Python 3.11.")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_base_image_that_was_found_without_the_python_is_a_warning() -> None:
+    missing = {"name": "python", "result": "failed", "sentence": "It has 3.9.", "next_step": ""}
+    tried(result="failed", checks=[missing])
+    assert results()["python"] == ("warning", "It has 3.9.")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_service_that_was_made_there_says_what_its_base_image_has() -> None:
+    revision = RevisionFactory(image="slipway/service:abc", python="3.11")
+    assert results()["python"][0] == "passed"
+    revision.inference = {"entryScript": "score.py"}  # perhaps on a base image of its own
+    revision.save()
+    assert results()["python"][0] == "warning"
+
+
+@pytest.mark.usefixtures("images")
+def test_a_base_image_by_its_name(settings: Any) -> None:
+    named = {"python:3.11-slim": "passed", "python:3.9-slim": "warning"}
+    for image, result in named.items():
+        settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, base_image=image)
+        assert results()["python"][0] == result
+    assert "By its name" in results()["python"][1]
+
+
+@pytest.mark.parametrize(
+    ("image", "minor"),
+    [
+        ("python:3.11-slim", "3.11"),
+        ("registry.example.org/python:3.9", "3.9"),
+        ("docker.io/library/python:3.12.4-bookworm", "3.12"),
+        ("python", ""),
+        ("mypython:3.11", ""),
+        ("python:3-slim", ""),
+        ("slipway-base:bookworm", ""),
+    ],
+)
+def test_an_image_may_promise_its_python(image: str, minor: str) -> None:
+    assert minor_by_name(image) == minor
+
+
+CALLS = [
+    pytest.param(node, id=f"{path.stem}-{node.lineno}")
+    for path in sorted(Path(trying.__file__).parent.glob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check"
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_check_is_written_without_a_next_step_unless_it_passed(call: ast.Call) -> None:
+    given = list(
+        itertools.chain.from_iterable(
+            item.value.elts  # type: ignore[attr-defined]
+            if isinstance(item, ast.Starred)
+            else [item]
+            for item in call.args
+        )
+    )
+    result = given[1]
+    assert isinstance(result, ast.Constant)
+    assert result.value == "passed" or len(given) == 4

@@ -83,12 +83,24 @@ def test_what_failed_is_named(changes: dict[str, Any], name: str, words: str) ->
 def test_a_trial_without_an_answer_is_told(trial: Ran, name: str, words: str) -> None:
     checks = found(trial)
     assert list(checks) == [name]
+    assert checks[name].next_step
     assert words in checks[name].sentence
 
 
 def test_memory_near_its_limit_and_no_example_are_warnings() -> None:
     checks = found(ran(peak_mb=450, sample="none", rows=None))
     assert (checks["memory"].result, checks["example"].result) == ("warning", "warning")
+    assert checks["memory"].next_step
+    assert checks["example"].next_step
+
+
+def test_an_environment_is_named_to_those_who_can_choose_one() -> None:
+    error = "ModuleNotFoundError: No module named 'a'"
+    missing = ran(ok=False, stage="load", error=error)
+    (without, _memory) = checks_of(missing, memory_mb=512)
+    assert without.next_step.startswith("Add it to the model's requirements and register it again")
+    (with_one, _memory) = checks_of(missing, memory_mb=512, scripted=True)
+    assert with_one.next_step.startswith("Choose an environment that has it")
 
 
 def test_a_check_survives_being_stored() -> None:

@@ -32,34 +32,29 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         at_hand.target_ready(options["target"])
-        deployment = at_hand.deployment_of(options)
-        checks = preflight(
-            name=options["name"] or "unnamed",
-            model=options["model"],
-            target=options["target"],
-            deployment=deployment,
-        )
+        asked = {
+            "model": options["model"],
+            "target": options["target"],
+            "deployment": at_hand.deployment_of(options),
+            "inference": at_hand.inference_of(options),
+        }
+        checks = preflight(name=options["name"] or "unnamed", **asked)
         if not options["name"]:
             checks = [check for check in checks if check.name != "name"]
         found: dict[str, Any] = {}
         if not options["quick"]:
-            found = self._try(deployment, options)
+            found = self._try(asked, options)
             tried = [check_from(item) for item in found.get(CHECKS, [])]
-            known = {check.name for check in tried}  # what was tried says more
+            known = {check.name for check in tried} | {"trial"}  # what was tried says more
             checks = [check for check in checks if check.name not in known] + tried
         self._say(checks, found.get(MEASURED) or {}, as_json=options["json"])
         if worst(checks) == "failed" or found.get("failed"):
             sys.exit(1)
 
-    def _try(self, deployment: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    def _try(self, asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        sample = at_hand.samples_of(options)
         try:
-            operation = preflight_ask(
-                model=options["model"],
-                target=options["target"],
-                deployment=deployment,
-                sample=at_hand.samples_of(options),
-                user=None,
-            )
+            operation = preflight_ask(**asked, sample=sample, user=None)
         except Problem as problem:
             raise CommandError(problem.message) from None
         say = self.stderr.write if options["verbose"] else lambda _line: None

@@ -31,6 +31,7 @@ class Command(BaseCommand):
                 model=options["model"],
                 target=options["target"],
                 deployment=at_hand.deployment_of(options),
+                inference=at_hand.inference_of(options),
                 sample=at_hand.samples_of(options),
                 wanted={name: options[name] for name in names},
                 user=None,
