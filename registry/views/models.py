@@ -111,7 +111,7 @@ def version(request: HttpRequest, name: str, version: str) -> HttpResponse:
     info = selectors.version_get(name, version, read_files=False)
     context = {
         **_version_context(info),
-        "run": _source_run(info.run_id),
+        "run": selectors.source_run(info.run_id),
         "services": uses_of(info.name, info.version),
         "promise": keeping.promise(),
     }
@@ -267,11 +267,3 @@ def _version_context(info: VersionInfo) -> dict[str, Any]:
 
 def _services(uses: dict[str, list[str]]) -> set[tuple[str, str]]:
     return {(service, version) for version, found in uses.items() for service in found}
-
-
-def _source_run(run_id: str) -> Run | None:
-    """The run that logged the model; None when there is none or it is gone."""
-    try:
-        return tracking.run_get(run_id) if run_id else None
-    except Problem:
-        return None
