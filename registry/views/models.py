@@ -28,6 +28,7 @@ from workspaces.tracking_values import Run
 
 TABS = ("versions", "details", "services", "deleted")
 UNPROCESSABLE = 422
+PLACE = {"artifact", "path"}  # fields of RegisterForm that say what of the run is meant
 PAGE_SIZE = 50  # services of a model
 
 
@@ -204,11 +205,8 @@ def _register(request: HttpRequest, run: Run, form: RegisterForm) -> HttpRespons
         info = services.model_register_from_run(
             run_id=run.id,
             path=form.cleaned_data["artifact"] or form.cleaned_data.get("path", ""),
-            name=form.cleaned_data["name"],
-            description=form.cleaned_data["description"],
-            tags=form.cleaned_data["tags"],
-            properties=form.cleaned_data["properties"],
             user=request.user,
+            **{key: value for key, value in form.cleaned_data.items() if key not in PLACE},
         )
     except Problem as problem:
         problem_add(form, problem)
