@@ -7,8 +7,8 @@ from itertools import pairwise
 
 _WORDS = (
     "loss losses error errors err rmse mse mae mape smape msle rmsle medae wape mase rmspe "
-    "deviance logloss crossentropy entropy perplexity ppl nll divergence distance wer cer fid brier "
-    "hinge latency duration time seconds ms fpr fnr eer"
+    "deviance logloss crossentropy entropy perplexity ppl nll divergence distance wer cer fid "
+    "brier hinge latency duration time seconds ms fpr fnr eer"
 )
 LOWER = frozenset(_WORDS.split(" "))
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

@@ -188,7 +188,7 @@ def with_version(values: ScriptInput, version: VersionInfo) -> ScriptInput:
     environment = values.environment
     if not environment and not version.requirements:
         environment = curated_for(version.format)
-    text = template_for(version.format).text
+    text = template_for(version.format, (item.path for item in version.files)).text
     return replace(values, code=SCRIPT, script_text=text, environment=environment)
 
 
