@@ -38,6 +38,16 @@ def test_an_empty_list_says_what_to_do(store: Store, admin_client: Client) -> No
     assert "Register model" in text
 
 
+def test_a_model_without_versions_leads_to_its_first_one(
+    store: Store, admin_client: Client
+) -> None:
+    store.client.create_registered_model("empty one")
+    text = admin_client.get(reverse("registry:model", args=["empty one"])).content.decode()
+    assert "This model has no versions" in text
+    url = f"{reverse('registry:upload')}?name=empty%20one"
+    assert f'<a class="btn btn-primary" href="{url}">Upload version</a>' in text
+
+
 def test_register_is_one_click_with_the_name_filled_in(store: Store, admin_client: Client) -> None:
     url = reverse("registry:register", args=[store.run_id])
     panel = admin_client.get(url, headers=HTMX).content.decode()
