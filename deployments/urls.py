@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("deploy/import/", deploy.deploy_import, name="deploy-import"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),
+    path("deploy/environments/", environments.environment_options, name="deploy-environments"),
     path("services/", services.services_list, name="services"),
     path("services/<slug:name>/", services.service_page, name="service"),
     path("services/<slug:name>/live/", services.service_live, name="service-live"),

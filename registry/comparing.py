@@ -49,6 +49,14 @@ class Group:
         return sum(row.differs for row in self.rows)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions side by side. `problem`: why not all of their facts are known, in words."""
+
+    groups: list[Group]
+    problem: str
+
+
 def compare(
     left: VersionInfo, right: VersionInfo, left_run: Run | None, right_run: Run | None
 ) -> list[Group]:

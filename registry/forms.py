@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from registry.formats.recognising import FRAMEWORKS
 from registry.pairs import pairs_parse
 from registry.values import ModelChoice
 from workspaces.errors import Problem
+
+FOLDED = ("framework", "framework_version", "sample_input", "sample_output")  # of RegisterForm
 
 
 class PairsField(forms.CharField):
@@ -38,6 +41,47 @@ def _properties() -> PairsField:
     return PairsField(label=_("Properties"), help_text=text)
 
 
+def _framework() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=_("Framework"),
+        required=False,
+        choices=[("", _("What the files tell")), *((name, name) for name in FRAMEWORKS)],
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+
+
+def _framework_version() -> forms.CharField:
+    return forms.CharField(
+        label=_("Framework version"),
+        required=False,
+        max_length=40,
+        help_text=_("Empty: what the files tell."),
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+
+
+def _sample_input(what_for: Any) -> forms.CharField:
+    return forms.CharField(
+        label=_("Sample input"),
+        required=False,
+        help_text=format_lazy("{} {}", _('JSON, such as [{"age": 0.1, "bmi": 2.0}].'), what_for),
+        widget=_json_area(4),
+    )
+
+
+def _sample_output() -> forms.CharField:
+    return forms.CharField(
+        label=_("Sample output"),
+        required=False,
+        help_text=_("JSON: what the model answers to the sample input."),
+        widget=_json_area(2),
+    )
+
+
+def _json_area(rows: int) -> forms.Textarea:
+    return forms.Textarea(attrs={"class": "form-control mono", "rows": rows, "spellcheck": "false"})
+
+
 class RegisterForm(forms.Form):
     """Register the model of a run; `path` is a choice only where the run logged several.
 
@@ -62,6 +106,15 @@ class RegisterForm(forms.Form):
     )
     tags = PairsField(label=_("Tags"))
     properties = _properties()
+    framework = _framework()
+    framework_version = _framework_version()
+    sample_input = _sample_input(
+        _(
+            "It is kept with the version; of files that are no MLflow model it becomes the "
+            "signature and the input example."
+        )
+    )
+    sample_output = _sample_output()
     artifact = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, choices: tuple[ModelChoice, ...], **kwargs: Any) -> None:
@@ -73,6 +126,11 @@ class RegisterForm(forms.Form):
             ]
         else:
             del self.fields["path"]
+
+    @property
+    def more_open(self) -> bool:
+        """Whether what is folded away has something to show: what was typed, or is wrong."""
+        return any(self[name].errors or self[name].value() for name in FOLDED)
 
 
 class UploadForm(forms.Form):
@@ -91,38 +149,12 @@ class UploadForm(forms.Form):
     )
     tags = PairsField(label=_("Tags"))
     properties = _properties()
-    framework = forms.ChoiceField(
-        label=_("Framework"),
-        required=False,
-        choices=[("", _("What the files tell")), *((name, name) for name in FRAMEWORKS)],
-        widget=forms.Select(attrs={"class": "form-select"}),
+    framework = _framework()
+    framework_version = _framework_version()
+    sample_input = _sample_input(
+        _("It becomes the signature and the input example of a model that has none.")
     )
-    framework_version = forms.CharField(
-        label=_("Framework version"),
-        required=False,
-        max_length=40,
-        help_text=_("Empty: what the files tell."),
-        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
-    )
-    sample_input = forms.CharField(
-        label=_("Sample input"),
-        required=False,
-        help_text=_(
-            'JSON, such as [{"age": 0.1, "bmi": 2.0}]. It becomes the signature and the input '
-            "example of a model that has none."
-        ),
-        widget=forms.Textarea(
-            attrs={"class": "form-control mono", "rows": 4, "spellcheck": "false"}
-        ),
-    )
-    sample_output = forms.CharField(
-        label=_("Sample output"),
-        required=False,
-        help_text=_("JSON: what the model answers to the sample input."),
-        widget=forms.Textarea(
-            attrs={"class": "form-control mono", "rows": 2, "spellcheck": "false"}
-        ),
-    )
+    sample_output = _sample_output()
     server_path = forms.CharField(
         label=_("Path on the server"),
         required=False,

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from registry.comparing import Comparison, compare
 from registry.facts import Facts, facts_read
 from registry.files import CHUNK
 from registry.formats.recognising import recognise
@@ -221,6 +222,22 @@ def run_choices(run: Run) -> tuple[ModelChoice, ...]:
         for item in reversed(tracking_artifacts.run_models(run))
         if not item.model_id
     )
+
+
+def source_run(run_id: str) -> Run | None:
+    """The run that a version came from; None when there is none, or it is gone."""
+    try:
+        return tracking.run_get(run_id) if run_id else None
+    except Problem:
+        return None
+
+
+def versions_compare(name: str, left: str, right: str) -> Comparison:
+    """Two versions of a model side by side. Raises: NotFound, Unavailable."""
+    infos = [version_get(name, version) for version in (left, right)]
+    runs = [source_run(info.run_id) for info in infos]
+    problem = " ".join(filter(None, (info.problem for info in infos)))
+    return Comparison(compare(infos[0], infos[1], runs[0], runs[1]), problem)
 
 
 def best_run(experiment_id: str, metric: str, mode: str) -> Run:

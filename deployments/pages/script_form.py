@@ -198,7 +198,7 @@ def with_version(values: ScriptInput, version: VersionInfo) -> ScriptInput:
     environment = values.environment
     if not environment and not version.requirements:
         environment = curated_for(version.format)
-    text = template_for(version.format).text
+    text = template_for(version.format, (item.path for item in version.files)).text
     return replace(values, code=SCRIPT, script_text=text, environment=environment)
 
 
@@ -211,21 +211,24 @@ def _sample_text(version: VersionInfo) -> str:
     return text if len(text) <= READABLE else json.dumps(given, ensure_ascii=False)
 
 
+def environment_names(chosen: str) -> list[str]:
+    """NAME:VERSION of what can be chosen, always with what is chosen. One query."""
+    rows = EnvironmentVersion.objects.filter(archived=False).select_related("environment")
+    names = [str(row) for row in rows.order_by("environment__name", "-pk")[:MOST_ENVIRONMENTS]]
+    return names if chosen in {"", INLINE, *names} else [chosen, *names]
+
+
 def script_context(values: ScriptInput, why: str = "") -> dict[str, Any]:
     """What the page shows around the controls. One query.
 
     Args:
         why: the sentence that the version cannot be served without; "" where it can.
     """
-    rows = EnvironmentVersion.objects.filter(archived=False).select_related("environment")
-    names = [str(row) for row in rows.order_by("environment__name", "-pk")[:MOST_ENVIRONMENTS]]
-    if values.environment not in {"", INLINE, *names}:
-        names.insert(0, values.environment)
     return {
         "script": values,
         "script_why": why,
         "script_limit": {"bytes": 2 * folders.MAX_BYTES, "sentence": folders.too_large().message},
-        "environments": names,
+        "environments": environment_names(values.environment),
         "script_templates": templates(),
         "script_problems": values.problems() if values.script_text else [],
     }

@@ -17,6 +17,7 @@ from deployments.building import environment_requests as requests
 from deployments.building.environment_locks import lock_of, pinned, total_installed, total_size
 from deployments.models import Service
 from deployments.pages.environment_form import EnvironmentForm, initial_of
+from deployments.pages.script_form import environment_names
 from deployments.views.common import acts
 from registry.environments import selectors, services
 from registry.environments.curated import curated_ensure, curated_missing
@@ -40,6 +41,14 @@ def environments_list(request: HttpRequest) -> HttpResponse:
     page = selectors.environments_page(search, kind, request.GET.get("page_token", ""))
     context = {"page": page, "search": search, "kind": kind, "kinds": _kinds()}
     return render(request, "deployments/environments.html", context)
+
+
+@require_safe
+def environment_options(request: HttpRequest) -> HttpResponse:
+    """Options for the Deploy page's select, asked for when somebody comes back to that page."""
+    chosen = request.GET.get("environment", "")
+    context = {"environments": environment_names(chosen), "chosen": chosen}
+    return render(request, "deployments/_environment_options.html", context)
 
 
 def _kinds() -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from registry import selectors, services
 from registry.api.shapes import (
     DetailsSerializer,
+    ModelChangeSerializer,
     ModelDetailSerializer,
     ModelPageSerializer,
     ModelSerializer,
@@ -130,6 +131,20 @@ class ModelView(APIView):
         return Response({**body, "versions": versions, "next_page_token": page.next_token})
 
     @extend_schema(
+        operation_id="models_update",
+        tags=TAG,
+        request=ModelChangeSerializer,
+        responses={200: ModelSerializer, **_refusals(400, 404)},
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change a model's own description or tags."""
+        given = ModelChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        found = services.model_update(name=name, user=request.user, **given.validated_data)
+        used = sorted({item for services_ in uses_of_model(name).values() for item in services_})
+        return Response(_model(ModelRow(found, used)))
+
+    @extend_schema(
         operation_id="models_delete",
         tags=TAG,
         responses={204: None, **_refusals(404, 409)},
@@ -198,6 +213,8 @@ def _version(info: VersionInfo) -> dict[str, Any]:
         "services": used,
         "origin": origin,
         "needs_script": info.needs_script,
+        "why_script": info.why_script,
+        "script_path": info.script_path,
     }
     return dict(VersionSerializer(values).data)
 

@@ -139,6 +139,13 @@ class VersionChangeSerializer(serializers.Serializer[Any]):
     notes = serializers.CharField(required=False, allow_blank=True, help_text="Markdown")
 
 
+class ModelChangeSerializer(serializers.Serializer[Any]):
+    """What is omitted stays; tags are replaced as a whole."""
+
+    description = serializers.CharField(required=False, allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
+
+
 class OriginSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField(
         allow_blank=True, help_text="run, upload, path; empty: another MLflow client made it"
@@ -191,6 +198,12 @@ class VersionSerializer(serializers.Serializer[Any]):
     needs_script = serializers.BooleanField(
         help_text="It is no MLflow model: only an entry script can serve it"
     )
+    why_script = serializers.CharField(
+        allow_blank=True, help_text="Why it needs an entry script, in words; empty: it needs none"
+    )
+    script_path = serializers.CharField(
+        help_text="Where an entry script finds the files when this is its only model"
+    )
     problem = serializers.CharField(
         allow_blank=True, help_text="Why not everything is known, in words"
     )
@@ -225,3 +238,31 @@ class ModelDetailSerializer(ModelSerializer):
 
 class ModelPageSerializer(PageSerializer):
     items = ModelSerializer(many=True)
+
+
+class CompareQuerySerializer(serializers.Serializer[Any]):
+    left = serializers.CharField()
+    right = serializers.CharField()
+
+
+class ComparedRowSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    left = serializers.JSONField(allow_null=True, help_text="null: that version has none")
+    right = serializers.JSONField(allow_null=True)
+    differs = serializers.BooleanField()
+    change = serializers.FloatField(allow_null=True, help_text="Per cent, of numbers only")
+
+
+class ComparedGroupSerializer(serializers.Serializer[Any]):
+    title = serializers.CharField()
+    rows = ComparedRowSerializer(many=True, help_text="Those that differ first, at most 500")
+    more = serializers.IntegerField(help_text="Rows that are left out")
+
+
+class ComparisonSerializer(serializers.Serializer[Any]):
+    left = serializers.CharField()
+    right = serializers.CharField()
+    groups = ComparedGroupSerializer(many=True)
+    problem = serializers.CharField(
+        allow_blank=True, help_text="Why not everything is known of them, in words"
+    )

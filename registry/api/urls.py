@@ -2,12 +2,18 @@
 
 from django.urls import URLPattern, path
 
-from registry.api import deleted, models, sources
+from registry.api import deleted, models, sources, versions
 
 urlpatterns: list[URLPattern] = [
     path("models", models.ModelsView.as_view(), name="models"),
     path("models/<str:name>", models.ModelView.as_view(), name="model"),
     path("models/<str:name>/versions/<str:version>", models.VersionView.as_view(), name="version"),
+    path(
+        "models/<str:name>/versions/<str:version>/archive",
+        versions.ArchiveView.as_view(),
+        name="version-archive",
+    ),
+    path("models/<str:name>/compare", versions.CompareView.as_view(), name="models-compare"),
     path("deleted-models", deleted.ModelsView.as_view(), name="deleted-models"),
     path("deleted-models/<str:name>", deleted.ModelView.as_view(), name="deleted-model"),
     path(

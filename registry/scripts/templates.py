@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -13,6 +14,7 @@ FOLDER = "templates_text"
 TITLES = {  # name of the file -> what a person chooses
     "echo": gettext_noop("Echo: answers with what it was sent"),
     "sklearn": gettext_noop("scikit-learn (joblib, pickle)"),
+    "skops": gettext_noop("scikit-learn (skops)"),
     "onnx": gettext_noop("ONNX Runtime"),
     "pytorch": gettext_noop("PyTorch (TorchScript)"),
     "tensorflow": gettext_noop("TensorFlow SavedModel"),
@@ -27,6 +29,7 @@ TITLES = {  # name of the file -> what a person chooses
 FORMATS = {  # format of a version's files -> the template that loads them
     "sklearn-pickle": "sklearn",
     "sklearn-joblib": "sklearn",
+    "sklearn-skops": "skops",
     "onnx": "onnx",
     "pytorch": "pytorch",
     "tensorflow": "tensorflow",
@@ -54,7 +57,14 @@ def templates() -> list[Template]:
     return [Template(name, _(title), _texts()[name]) for name, title in TITLES.items()]
 
 
-def template_for(format: str) -> Template:
-    """The one that loads files of a format; the echo where there is none."""
+def template_for(format: str, paths: Iterable[str] = ()) -> Template:
+    """The one that loads files of a format; the echo where there is none.
+
+    Args:
+        paths: of the files. Keras 3 cannot load the SavedModel folders that Keras 2 wrote, but
+            TensorFlow can.
+    """
     name = FORMATS.get(format, "echo")
+    if name == "keras" and any(path.split("/")[-1] == "saved_model.pb" for path in paths):
+        name = "tensorflow"
     return Template(name, _(TITLES[name]), _texts()[name])

@@ -28,6 +28,7 @@ from workspaces.tracking_values import Run
 
 TABS = ("versions", "details", "services", "deleted")
 UNPROCESSABLE = 422
+PLACE = {"artifact", "path"}  # fields of RegisterForm that say what of the run is meant
 PAGE_SIZE = 50  # services of a model
 
 
@@ -111,7 +112,7 @@ def version(request: HttpRequest, name: str, version: str) -> HttpResponse:
     info = selectors.version_get(name, version, read_files=False)
     context = {
         **_version_context(info),
-        "run": _source_run(info.run_id),
+        "run": selectors.source_run(info.run_id),
         "services": uses_of(info.name, info.version),
         "promise": keeping.promise(),
     }
@@ -204,11 +205,8 @@ def _register(request: HttpRequest, run: Run, form: RegisterForm) -> HttpRespons
         info = services.model_register_from_run(
             run_id=run.id,
             path=form.cleaned_data["artifact"] or form.cleaned_data.get("path", ""),
-            name=form.cleaned_data["name"],
-            description=form.cleaned_data["description"],
-            tags=form.cleaned_data["tags"],
-            properties=form.cleaned_data["properties"],
             user=request.user,
+            **{key: value for key, value in form.cleaned_data.items() if key not in PLACE},
         )
     except Problem as problem:
         problem_add(form, problem)
@@ -267,11 +265,3 @@ def _version_context(info: VersionInfo) -> dict[str, Any]:
 
 def _services(uses: dict[str, list[str]]) -> set[tuple[str, str]]:
     return {(service, version) for version, found in uses.items() for service in found}
-
-
-def _source_run(run_id: str) -> Run | None:
-    """The run that logged the model; None when there is none or it is gone."""
-    try:
-        return tracking.run_get(run_id) if run_id else None
-    except Problem:
-        return None

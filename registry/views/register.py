@@ -17,12 +17,18 @@ from registry import selectors, services
 from registry.formats.recognising import KINDS
 from registry.forms import BestRunForm, UploadForm, problem_add
 from registry.incoming.receiving import SCOPE_KEY, upload_of
+from registry.metric_names import mode_of
 from registry.values import VersionInfo
 from workspaces import tracking
 from workspaces.errors import Problem
 
 UNPROCESSABLE = 422
 RECENT_RUNS = 50  # whose metrics are offered
+MODE_FOLLOWS = {  # another metric brings the direction that its name tells
+    "hx-target": "#id_mode",
+    "hx-select": "#id_mode",
+    "hx-swap": "outerHTML",
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -80,9 +86,11 @@ def best_run(request: HttpRequest, experiment_id: str) -> HttpResponse:
                 problem_add(form, problem)
         return _best_page(request, experiment_id, form, metrics, status=UNPROCESSABLE)
     wanted = request.GET.get("metric", "")
+    metric = wanted if wanted in metrics else next(iter(metrics), "")
     initial = {
-        "metric": wanted if wanted in metrics else next(iter(metrics), ""),
-        "mode": request.GET.get("mode", "max"),
+        "metric": metric,
+        # the order of the table counts for its own metric only
+        "mode": (request.GET.get("mode") if metric == wanted else "") or mode_of(metric),
         "name": selectors.name_suggest(recent[0], ()) if recent else "",
     }
     return _best_page(
@@ -97,6 +105,8 @@ def _best_page(
     metrics: list[str],
     status: int = 200,
 ) -> HttpResponse:
+    follows = {"hx-get": reverse("registry:register-best", args=[experiment_id])}
+    form.fields["metric"].widget.attrs.update(follows | MODE_FOLLOWS)
     template = "registry/best_run.html" + ("#panel" if request.htmx else "")  # type: ignore[attr-defined]
     context = {"experiment_id": experiment_id, "form": form, "metrics": metrics}
     return render(request, template, context, status=status)

@@ -12,12 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect
 
 from registry import selectors, services
-from registry.comparing import compare
 from registry.downloads import archive_response
 from registry.forms import NotesForm, problem_add
-from workspaces import tracking
 from workspaces.errors import Invalid, Problem
-from workspaces.tracking_values import Run
 
 UNPROCESSABLE = 422
 
@@ -76,17 +73,8 @@ def comparison(request: HttpRequest, name: str) -> HttpResponse:
         "right": right,
     }
     if known:
-        infos = [selectors.version_get(name, version) for version in (left, right)]
-        runs = [_run(info.run_id) for info in infos]
-        context["groups"] = compare(infos[0], infos[1], runs[0], runs[1])
-        context["problem"] = " ".join(filter(None, (info.problem for info in infos)))
+        found = selectors.versions_compare(name, left, right)
+        context |= {"groups": found.groups, "problem": found.problem}
         if left == right:
             context["problem"] = _("Choose two different versions.")
     return render(request, "registry/compare.html", context)
-
-
-def _run(run_id: str) -> Run | None:
-    try:
-        return tracking.run_get(run_id) if run_id else None
-    except Problem:
-        return None

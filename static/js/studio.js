@@ -159,6 +159,8 @@ function ask(source, question) {
     dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true }));
 }
 
+document.addEventListener("ask", async ({ detail }) => detail.answer(await ask(detail.source, detail.question)));
+
 document.addEventListener("htmx:confirm", async (event) => {
   if (!event.detail.question) return;
   event.preventDefault();

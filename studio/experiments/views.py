@@ -80,6 +80,7 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         "paging": paging(request.GET, table.page, query.size, table.total),
         "tracking_uri": request.build_absolute_uri("/mlflow"),
         "best_query": best_query(query.sort),
+        "is_part": is_fragment(request, "runs"),
     }
     status = 422 if table.problem else 200
     return answer(request, "studio/experiments/experiment.html", "runs", context, status)

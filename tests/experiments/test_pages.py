@@ -129,6 +129,24 @@ def test_chosen_columns_are_remembered_until_reset(person: Client, store: Store)
     assert "other" in heads("?reset=1")
 
 
+def test_sorting_moves_the_question_for_the_best_run_along(person: Client, store: Store) -> None:
+    experiment = store.experiment("e")
+    store.run(experiment, metrics={"auc": 1.0, "rmse": 1.0})
+    page = f"/experiments/{experiment}/"
+    part = {"HX-Request": "true", "HX-Target": "runs"}
+    html = person.get(page, {"sort": "metrics.rmse"}, headers=part).content.decode()
+    command = re.search(r'<div id="best-run" hx-swap-oob="true">(.*?)</div>', html, re.S)
+    assert command
+    assert "register-best/?metric=rmse&amp;mode=min" in command[1]
+    html = person.get(page, {"sort": "name"}, headers=part).content.decode()
+    assert "register-best/" in html
+    assert "metric=" not in re.search(r'<div id="best-run".*?</div>', html, re.S)[0]
+    whole = person.get(page, {"sort": "-metrics.auc"}).content.decode()
+    assert whole.count('id="best-run"') == 1
+    assert "register-best/?metric=auc&amp;mode=max" in whole
+    assert "hx-swap-oob" not in whole
+
+
 def test_htmx_gets_the_table_alone_and_history_the_page(person: Client, store: Store) -> None:
     part = {"HX-Request": "true", "HX-Target": "runs"}
     answer = person.get("/experiments/0/", headers=part)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +102,65 @@ def test_a_version_is_shown_and_changed(api: Client, registered: str) -> None:
         "aliases",
         "tags",
     }
+
+
+def test_a_model_s_own_description_and_tags_are_changed(api: Client, registered: str) -> None:
+    url = f"{MODELS}/diabetes"
+
+    def patch(**body: Any) -> Any:
+        return api.patch(url, body, content_type="application/json")
+
+    body = patch(description="of 442 people", tags={"area": "qna"}).json()
+    assert (body["description"], body["tags"]) == ("of 442 people", {"area": "qna"})
+    assert patch(tags={}).json()["tags"] == {}
+    assert api.get(url).json()["description"] == "of 442 people"
+    refused = patch(description="x" * 6000, tags={"mlflow.x": "y"})
+    assert (refused.status_code, set(refused.json()["fields"])) == (400, {"description", "tags"})
+    assert api.patch(f"{MODELS}/gone", {}, content_type="application/json").status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["application/zip", "*/*", "application/json"])
+def test_a_version_is_downloaded_as_one_zip(api: Client, registered: str, accept: str) -> None:
+    answer = api.get(f"{VERSION}/archive", headers={"Accept": accept})
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/zip")
+    content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        kept = {item["path"] for item in api.get(VERSION).json()["files"]}
+        assert set(archive.namelist()) == kept
+    gone = api.get(f"{MODELS}/diabetes/versions/9/archive", headers={"Accept": accept})
+    assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
+
+
+def test_two_versions_are_compared(api: Client, registered: str, store: Store, user: Any) -> None:
+    services.model_register_from_run(
+        run_id=store.two_models_run_id, path="first", name=registered, user=user
+    )
+    for run, value in ((store.run_id, 2.0), (store.two_models_run_id, float("nan"))):
+        store.client.log_metric(run, "rmse", value)
+    url = f"{MODELS}/diabetes/compare"
+    body = api.get(url, {"left": "1", "right": "2"}).json()
+    groups = {group["title"]: group for group in body["groups"]}
+    (rmse,) = groups["Metrics"]["rows"]
+    assert rmse == {"name": "rmse", "left": 2.0, "right": None, "differs": True, "change": None}
+    assert not any(row["differs"] for row in groups["Signature"]["rows"])
+    assert (body["left"], body["right"], body["problem"]) == ("1", "2", "")
+    assert api.get(url, {"left": "1", "right": "9"}).status_code == 404
+    assert set(api.get(url).json()["fields"]) == {"left", "right"}
+
+
+def test_a_version_says_why_it_needs_a_script_and_where_that_finds_the_files(
+    api: Client, registered: str, store: Store, tmp_path: Path
+) -> None:
+    assert {"why_script": "", "script_path": "$AZUREML_MODEL_DIR/model"}.items() <= (
+        api.get(VERSION).json().items()
+    )
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "weights.bin").write_bytes(b"1")
+    store.version_make("weights", tmp_path / "plain")
+    body = api.get(f"{MODELS}/weights/versions/1").json()
+    assert body["needs_script"]
+    assert "need an entry script" in body["why_script"]
+    assert body["script_path"].startswith("$AZUREML_MODEL_DIR")
 
 
 def test_delete_is_409_while_a_service_uses_it(api: Client, registered: str) -> None:

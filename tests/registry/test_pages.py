@@ -38,6 +38,16 @@ def test_an_empty_list_says_what_to_do(store: Store, admin_client: Client) -> No
     assert "Register model" in text
 
 
+def test_a_model_without_versions_leads_to_its_first_one(
+    store: Store, admin_client: Client
+) -> None:
+    store.client.create_registered_model("empty one")
+    text = admin_client.get(reverse("registry:model", args=["empty one"])).content.decode()
+    assert "This model has no versions" in text
+    url = f"{reverse('registry:upload')}?name=empty%20one"
+    assert f'<a class="btn btn-primary" href="{url}">Upload version</a>' in text
+
+
 def test_register_is_one_click_with_the_name_filled_in(store: Store, admin_client: Client) -> None:
     url = reverse("registry:register", args=[store.run_id])
     panel = admin_client.get(url, headers=HTMX).content.decode()
@@ -55,6 +65,26 @@ def test_register_works_without_scripts(store: Store, admin_client: Client) -> N
     found = selectors.version_get("diabetes", "1")
     assert (found.description, found.properties) == ("d", {"owner": "ada"})
     assert found.tags == {"area": "qna"}
+
+
+def test_framework_and_samples_are_folded_away_but_kept(store: Store, admin_client: Client) -> None:
+    url = reverse("registry:register", args=[store.run_id])
+    assert '<details class="fold">' in admin_client.get(url, headers=HTMX).content.decode()
+    values = {
+        "name": "diabetes",
+        "framework": "ScikitLearn",
+        "framework_version": "1.6.1",
+        "sample_input": '[{"bmi": 1.5}]',
+        "sample_output": "[2.5]",
+    }
+    assert "HX-Redirect" in admin_client.post(url, values, headers=HTMX).headers
+    found = selectors.version_get("diabetes", "1")
+    assert (found.framework, found.framework_version) == ("ScikitLearn", "1.6.1")
+    assert (found.sample_input, found.sample_output) == ([{"bmi": 1.5}], [2.5])
+    wrong = admin_client.post(url, {**values, "sample_input": "{"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert '<details class="fold" open>' in wrong.content.decode()
+    assert 'id="id_sample_input_error"' in wrong.content.decode()
 
 
 def test_a_wrong_name_comes_back_beside_its_field(store: Store, admin_client: Client) -> None:

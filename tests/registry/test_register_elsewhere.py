@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.urls import reverse
 
 from registry import selectors, services
 from registry.incoming import staging
+from registry.metric_names import mode_of
 from tests.registry import made
 from tests.registry.conftest import Store
 from workspaces.errors import Invalid
@@ -157,6 +159,34 @@ def test_the_best_run_is_registered(scored: str, store: Store, user: Any, mode: 
         experiment_id=scored, metric="r2", mode=mode, name="m", user=user
     )
     assert info.run_id == (store.two_models_run_id if mode == "max" else store.run_id)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "mode"),
+    [
+        ("rmse val_loss MSELoss training_mean_squared_error mae logLoss log_loss WER ms", "min"),
+        ("r2 auc accuracy f1_score neg_mean_squared_error training_score glossary epochs", "max"),
+    ],
+)
+def test_the_name_of_a_metric_tells_what_is_best(metrics: str, mode: str) -> None:
+    for metric in metrics.split():
+        assert mode_of(metric) == mode, metric
+
+
+def test_the_form_starts_with_the_direction_of_its_metric(
+    scored: str, store: Store, admin_client: Client
+) -> None:
+    url = reverse("registry:register-best", args=[scored])
+
+    def chosen(**query: str) -> list[str]:
+        html = admin_client.get(url, query, headers={"HX-Request": "true"}).content.decode()
+        assert f'hx-get="{url}"' in html
+        return re.findall(r'<option value="(.*?)" selected>', html)
+
+    assert chosen() == ["r2", "max"]
+    assert chosen(metric="rmse") == ["rmse", "min"]
+    assert chosen(metric="rmse", mode="max") == ["rmse", "max"]
+    assert chosen(metric="gone", mode="min") == ["r2", "max"]
 
 
 def test_a_best_run_that_cannot_be_is_said(scored: str, store: Store, user: Any) -> None:

@@ -81,6 +81,22 @@ def test_an_environment_may_be_written_out(made: Any) -> None:
     assert found["environment"]["packages"] == ["toolz"]
 
 
+def test_environments_are_asked_for_again_and_the_choice_stays(
+    ada: Client, model: str, targets: None
+) -> None:
+    url = reverse("deployments:deploy-environments")
+    page = Page(ada.get(URL, {"model": "diabetes", "version": "1"}))
+    select = page.one("select", id="id_environment")
+    assert (select["hx-get"], select["hx-trigger"]) == (url, "focus from:window")
+    tools = Environment.objects.create(name="tools")
+    EnvironmentVersion.objects.create(environment=tools, version="1", packages=["toolz"])
+    for chosen in ("", "tools:1", "inline", "gone:1"):
+        options = Page(ada.get(url, {"environment": chosen}, headers=HTMX)).all("option")
+        assert {"", "tools:1", "inline", chosen} == {item["value"] for item in options}
+        marked = [item["value"] for item in options if "selected" in item.attributes]
+        assert marked == ([chosen] if chosen else [])
+
+
 @pytest.mark.parametrize(
     ("changes", "control", "words"),
     [

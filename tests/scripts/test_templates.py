@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from registry.scripts.parsing import script_check
-from registry.scripts.templates import TITLES, templates
+from registry.scripts.templates import TITLES, template_for, templates
 from tests.serving.replica import Replica
 
 ROWS = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [0.0, 0.0, 1.0], [5.0, 1.0, 2.0]])
@@ -92,6 +92,48 @@ def test_sklearn(serve: Serve, tmp_path: Path) -> None:
     joblib.dump(model, folder(tmp_path) / "model.joblib")
     found = predictions(serve("sklearn", tmp_path / "models" / "mine"))["predictions"]
     assert found == pytest.approx(model.predict(ROWS).tolist())
+
+
+def test_skops(serve: Serve, tmp_path: Path) -> None:
+    import skops.io
+    from sklearn.linear_model import Ridge
+
+    model = Ridge().fit(ROWS, TARGET)
+    skops.io.dump(model, folder(tmp_path) / "model.skops")
+    found = predictions(serve("skops", tmp_path / "models" / "mine"))["predictions"]
+    assert found == pytest.approx(model.predict(ROWS).tolist())
+
+
+def test_skops_names_the_types_that_nobody_has_trusted_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    model = FunctionTransformer(predictions)  # a function of this module
+    skops.io.dump(model, folder(tmp_path) / "model.skops")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path / "models"))
+    script: dict[str, Any] = {}
+    exec(TEXTS["skops"], script)
+    with pytest.raises(ValueError, match=r"TRUSTED.*test_templates\.predictions"):
+        script["init"]()
+    script["TRUSTED"].append(f"{predictions.__module__}.predictions")
+    script["init"]()
+    assert type(script["model"]) is FunctionTransformer
+
+
+@pytest.mark.parametrize(
+    ("format", "paths", "name"),
+    [
+        ("keras", ["model.keras"], "keras"),
+        ("keras", ["net/saved_model.pb", "net/keras_metadata.pb"], "tensorflow"),
+        ("tensorflow", ["saved_model.pb"], "tensorflow"),
+        ("sklearn-skops", ["a.skops", "b.skops"], "skops"),
+        ("custom", ["weights.bin"], "echo"),
+    ],
+)
+def test_files_have_the_template_that_loads_them(format: str, paths: list[str], name: str) -> None:
+    assert template_for(format, paths).name == name
 
 
 def test_two_models(serve: Serve, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from registry.environments.services import environment_create
+from registry.scripts.folders import source_read
 from tests.browser.every_page.conftest import World, open_page
-from tests.browser.harness import assert_accessible, assert_fits
+from tests.browser.harness import Watch, assert_accessible, assert_fits
 from tests.setup.studio_process import eventually
 from workspaces.errors import Unavailable
 from workspaces.tracking_stores import stores
@@ -70,6 +73,89 @@ def test_files_are_uploaded_and_the_script_opens(editor: Page, tmp_path: Path) -
     expect(editor.get_by_label("Entry script", exact=True)).to_have_value("predict.py")
     expect(editor.locator(".ace_content")).to_contain_text("def run(mine)")
     expect(editor.locator("[data-script-upload]")).to_contain_text("help.txt")
+
+
+SCORE = "import helper\n\ndef init():\n    pass\n\ndef run(mine):\n    return helper.N\n"
+
+
+@pytest.fixture
+def folder(editor: Page, tmp_path: Path) -> Page:
+    """The editor with an uploaded folder of a script and a helper."""
+    for name, text in (("score.py", SCORE), ("helper.py", "N = 1\n"), ("label.bin", b"\xff\x00")):
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    files = [tmp_path / name for name in ("score.py", "helper.py", "label.bin")]
+    editor.get_by_label("Upload files or one archive").set_input_files(files)
+    expect(editor.locator(".ace_content")).to_contain_text("return helper.N")
+    return editor
+
+
+def show(page: Page, name: str, text: str) -> None:
+    page.get_by_label("File in the editor").select_option(name)
+    expect(page.locator(".ace_content")).to_contain_text(text)
+
+
+def kept(page: Page, name: str) -> str:
+    return source_read(page.locator("[data-script-source]").input_value(), name)
+
+
+def test_any_text_file_of_the_folder_is_edited_and_kept(folder: Page, watch: Watch) -> None:
+    before = folder.locator("[data-script-source]").input_value()
+    show(folder, "helper.py", "N = 1")
+    expect(folder.get_by_label("Entry script", exact=True)).to_have_value("score.py")
+    expect(folder.locator("#script-problems")).to_have_text("")
+    assert_fits(folder)
+    assert_accessible(folder, None)
+    write(folder, "N = 2\n")
+    show(folder, "score.py", "return helper.N")
+    expect(folder.locator("[data-script-source]")).not_to_have_value(before)
+    assert (kept(folder, "helper.py"), kept(folder, "score.py")) == ("N = 2\n", SCORE)
+    expect(folder.locator("#script-problems")).to_contain_text("No problem found")
+    show(folder, "helper.py", "N = 2")
+    watch.allow(400)
+    folder.get_by_label("File in the editor").select_option("label.bin")
+    expect(folder.locator("[data-script-upload]")).to_contain_text("is no UTF-8 text")
+    expect(folder.get_by_label("File in the editor")).to_have_value("helper.py")
+
+
+def test_deploy_takes_what_was_typed_a_moment_ago(folder: Page) -> None:
+    show(folder, "helper.py", "N = 1")
+    write(folder, "N = 3\n")
+    with folder.expect_request("**/deploy/preflight/") as asked:
+        folder.evaluate("window.htmx.trigger(document.body, 'deploy-changed')")
+    sent = parse_qs(asked.value.post_data or "")
+    assert source_read(sent["source"][0], "helper.py") == "N = 3\n"
+    assert sent["script_text"][0].replace("\r\n", "\n") == SCORE
+
+
+def test_another_entry_script_loses_no_edits(folder: Page) -> None:
+    write(folder, f"{SCORE}# mine\n")
+    folder.get_by_label("Entry script", exact=True).fill("helper.py")
+    folder.keyboard.press("Tab")
+    expect(folder.locator(".ace_content")).to_contain_text("N = 1")
+    show(folder, "score.py", "# mine")
+    assert kept(folder, "score.py") == f"{SCORE}# mine\n"
+
+
+def test_a_template_asks_before_it_replaces_what_was_edited(folder: Page) -> None:
+    write(folder, f"{SCORE}# mine\n")
+    template = folder.get_by_label("Start from")
+    template.select_option(label="ONNX Runtime")
+    folder.get_by_role("button", name="Cancel").click()
+    expect(folder.locator(".ace_content")).to_contain_text("# mine")
+    template.select_option(label="ONNX Runtime")
+    folder.get_by_role("button", name="Replace", exact=True).click()
+    expect(folder.locator(".ace_content")).to_contain_text("onnxruntime")
+
+
+def test_a_new_environment_appears_when_one_comes_back(editor: Page) -> None:
+    select = editor.get_by_label("Environment", exact=True)
+    select.select_option("inline")
+    environment_create(name="made-meanwhile", user=None)
+    editor.get_by_label("Sample input").first.fill("[1]")
+    editor.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(select.locator("option[value='made-meanwhile:1']")).to_be_attached()
+    expect(select).to_have_value("inline")
+    expect(editor.get_by_label("Sample input").first).to_have_value("[1]")
 
 
 def test_the_keyboard_gets_in_and_out(editor: Page) -> None:
