@@ -1,7 +1,9 @@
-"""The JSON that the API reads: what no database can hold is refused here, once for every call."""
+"""The JSON that the API and pages read: what no database can hold is refused here, once for all."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -41,9 +43,30 @@ class BoundedJSONParser(JSONParser):
         return value
 
 
+def json_text_read(text: str) -> Any:
+    """The JSON of a form's field, by the rules of the API.
+
+    Raises:
+        ValueError: why it cannot be used, in words for people.
+    """
+    try:
+        value = json.loads(text, parse_constant=_constant)
+    except RecursionError:
+        raise ValueError(_too_deep()) from None
+    for place, sentence in _violations(value, "", DEEPEST):
+        raise ValueError(f"{place}: {sentence}" if place else sentence)
+    return value
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(_("%(constant)s is no value of JSON") % {"constant": text})
+
+
 def _violations(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and (sentence := _unstorable(value)):
         yield place, sentence
+    if isinstance(value, float) and not math.isfinite(value):  # such as 1e999
+        yield place, _("this number is too large.")
     if isinstance(value, dict | list) and depth == 0:
         yield place, _too_deep()
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from deployments.configuring.inference import environment_of, source_texts
 from deployments.models import Revision, Service
 from registry.scripts import v1_inference
 from workspaces.errors import Invalid, NotFound
+from workspaces.parsers import json_text_read
 
 INFERENCE, DEPLOYMENT = "inferenceconfig", "deploymentconfig"
 Json = dict[str, Any]
@@ -62,9 +62,9 @@ def v1_of(inference: Any, deployment: Any) -> Json:
 def json_read(name: str, text: str) -> Any:
     """The JSON of a file that was pasted. Raises: Invalid: on the field of its name."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200]}
+        return json_text_read(text)
+    except ValueError as error:
+        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200].rstrip(".")}
         raise Invalid(f"{name}.json {sentence}", fields={name: [sentence]}) from None
 
 

@@ -18,6 +18,7 @@ from registry.scripts.parsing import ScriptProblem, script_check
 from registry.scripts.templates import template_for, templates
 from registry.values import VersionInfo
 from workspaces.errors import Invalid, Problem
+from workspaces.parsers import json_text_read
 
 SCRIPT, INLINE = "script", "inline"
 DEFAULT_NAME = "score.py"
@@ -114,9 +115,9 @@ def _text_of(source: str, path: str) -> str | None:
 
 def _json(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200]}
+        return json_text_read(text)
+    except ValueError as error:
+        sentence = _("is no JSON: %(cause)s.") % {"cause": str(error)[:200].rstrip(".")}
         field = f"inference.{name}"
         raise Invalid(f"{field} {sentence}", fields={field: [sentence]}) from None
 
