@@ -1,4 +1,4 @@
-"""The JSON that the API reads: what no database can hold is refused here, once for every call."""
+"""The JSON that the API and pages read: what no database can hold is refused here, once for all."""
 
 from __future__ import annotations
 

@@ -109,6 +109,8 @@ def test_environments_are_asked_for_again_and_the_choice_stays(
         ({"environment": "inline", "environment_text": "{"}, "environment", "no JSON"),
         ({"models": "models:/gone/1"}, "models", "gone"),
         ({"sample": "{x"}, "sample", "no JSON"),
+        ({"sample": "[NaN]"}, "sample", "no JSON"),
+        ({"sample": '{"a": "\\u0000"}'}, "sample", "NUL"),
         ({"source": "0" * 64}, "script_name", "upload"),
     ],
 )
