@@ -77,6 +77,10 @@ class DataFolder:
     def tmp(self) -> Path:
         return self.root / "tmp"
 
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
+
     def replica(self, service: str, revision: int, replica: int = 0) -> Path:
         return self.services / service / str(revision) / str(replica)
 

@@ -103,7 +103,7 @@ def service_log(service: Service, offset: int) -> LogChunk:
         text, following = driver.logs(name, folder, since=since)
     except TargetUnreachable as error:
         return LogChunk(f"{error}\n" if offset == 0 else "", offset, complete=True)
-    if not text and following == since:
+    if driver.builds_image and not text and following == since:
         return oplog.read(folder / LOG_FILE, offset, complete=False)
     return LogChunk(text, following, complete=False)
 

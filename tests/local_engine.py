@@ -58,8 +58,8 @@ def local_engine() -> LocalEngine:
         log=lines.append,
         cancelled=lambda: False,
     )
-    for needed in (builder.root, builder.tmp, CACHE):
-        environments.folder_ready(needed, USER)
+    environments.folders_ready(builder)
+    environments.folder_ready(CACHE, USER)
     with mock.patch.dict(os.environ, {"UV_CACHE_DIR": str(CACHE)}):
         lock = environments.resolve(builder, PINS, python.minor)
         environment = environments.build(builder, lock, python)

@@ -93,8 +93,7 @@ class Trying:
             log=self.lines.append,
             cancelled=lambda: False,
         )
-        for folder in (environment.root, environment.tmp):
-            environments.folder_ready(folder, USER)
+        environments.folders_ready(environment)
         python = pythons.available(USER)[pythons.own_minor()]
         runtimes.install(environment, self.data.runtimes, python)
 

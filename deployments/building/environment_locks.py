@@ -15,6 +15,7 @@ from typing import Any
 from packaging import tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from deployments import guarded
 from deployments.building import environments
 from deployments.building.environments import Builder, EnvironmentFailed
 from registry.environments.conda import missing_note
@@ -122,7 +123,10 @@ def installed_sizes(folder: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for path in folder.glob("lib/python*/site-packages/*.dist-info/RECORD"):
         name = canonicalize_name(path.parent.name.partition("-")[0])
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = guarded.file_read(path).decode("utf-8", "replace").splitlines()
+        except OSError:  # a package brought something else under that name
+            continue
         sizes = (line.rpartition(",")[2] for line in lines)
         found[name] = sum(int(size) for size in sizes if size.isascii() and size.isdigit())
     return found
@@ -136,27 +140,28 @@ def wheel_sizes(builder: Builder, lock: str, minor: str) -> dict[str, int]:
     if not lock.strip():
         return {}
     key = secrets.token_hex(8)
-    source, target = builder.tmp / f"{key}.in", builder.tmp / f"pylock.{key}.toml"
+    source = builder.tmp / f"{key}.in"
     source.write_text(lock, encoding="utf-8")
     source.chmod(0o644)
     try:
-        code, _tail = builder.tool(
-            *("pip", "compile", str(source), "--output-file", str(target), "--quiet"),
-            *("--format", "pylock.toml", "--no-deps", "--no-build", "--no-header"),
-            *("--python-version", minor),
-            timeout=environments.RESOLVE_TIMEOUT,
-        )
-        return _sizes(target, minor) if code == 0 else {}
+        with environments.answer_folder(builder) as folder:
+            target = folder / "pylock.toml"
+            code, _tail = builder.tool(
+                *("pip", "compile", str(source), "--output-file", str(target), "--quiet"),
+                *("--format", "pylock.toml", "--no-deps", "--no-build", "--no-header"),
+                *("--python-version", minor),
+                timeout=environments.RESOLVE_TIMEOUT,
+            )
+            return _sizes(target, minor) if code == 0 else {}
     except EnvironmentFailed as error:
         builder.log(str(error))
         return {}
     finally:
         source.unlink(missing_ok=True)
-        target.unlink(missing_ok=True)
 
 
 def _sizes(path: Path, minor: str) -> dict[str, int]:
-    packages = tomllib.loads(path.read_text(encoding="utf-8")).get("packages", [])
+    packages = tomllib.loads(guarded.file_read(path).decode("utf-8")).get("packages", [])
     found = {
         canonicalize_name(item["name"]): wheel_size(item.get("wheels", []), minor)
         for item in packages

@@ -14,12 +14,14 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments import guarded
 from deployments.building.processes import run
 from deployments.building.pythons import Python, service_account, uv_binary
 
@@ -40,7 +42,7 @@ class Builder:
     """
 
     root: Path  # DATA.environments
-    tmp: Path  # DATA.tmp, same file system as root
+    tmp: Path  # DATA.tmp, same file system as root; the studio's own, as is `root`
     user: str
     log: Callable[[str], None]
     cancelled: Callable[[], bool]
@@ -81,18 +83,46 @@ def tool_environment(root: Path, user: str) -> dict[str, str]:
 
 
 def folder_ready(path: Path, user: str) -> None:
-    """Make a folder that the service user may write, closed to others' writing."""
+    """Make a folder that the service user may write, closed to others' writing.
+
+    It has to lie in a folder of the studio's: else that user could put a link in its place.
+    """
     path.mkdir(parents=True, exist_ok=True)
     account = service_account(user)
-    if account and path.stat().st_uid != account["user"]:
-        os.chown(path, account["user"], account["group"])
+    if account and path.lstat().st_uid != account["user"]:
+        os.chown(path, account["user"], account["group"], follow_symlinks=False)
+
+
+def folders_ready(builder: Builder) -> None:
+    """Make what a builder works in. Of all that, the service user owns uv's cache alone.
+
+    Folders that earlier versions gave to that user become the studio's again.
+    """
+    for path in (builder.root, builder.root / "locks", builder.tmp):
+        path.mkdir(parents=True, exist_ok=True)
+        guarded.folder_take(path)
+        if service_account(builder.user):  # who passes through, whatever the umask is
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o111)
+    folder_ready(builder.root / ".cache", builder.user)
+
+
+@contextmanager
+def answer_folder(builder: Builder) -> Iterator[Path]:
+    """A folder below `tmp/` that a tool may write into; gone afterwards."""
+    folder = builder.tmp / f"answer-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
+    try:
+        folder_ready(folder, builder.user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file lock; one builder of an environment at a time, released by the kernel."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -130,25 +160,26 @@ def resolve(builder: Builder, requirements: Sequence[str], minor: str) -> str:
         builder.log("Requirements were resolved before; using the kept lock.")
         return kept.read_text(encoding="utf-8")
     source = builder.tmp / f"{key}-{os.getpid()}.in"
-    target = builder.root / "locks" / f".{key}-{os.getpid()}.txt"
     source.write_text(text, encoding="utf-8")
     source.chmod(0o644)
-    folder_ready(target.parent, builder.user)
     try:
-        code, tail = builder.tool(
-            *("pip", "compile", str(source), "--output-file", str(target), "--quiet"),
-            *("--python-version", minor, "--no-build", "--no-header", "--no-annotate"),
-            timeout=RESOLVE_TIMEOUT,
-        )
-        if code != 0:
-            raise EnvironmentFailed(
-                explain([line.replace(str(source), "the requirements") for line in tail])
+        with answer_folder(builder) as folder:
+            code, tail = builder.tool(
+                *("pip", "compile", str(source), "--output-file", str(folder / "lock.txt")),
+                *("--quiet", "--python-version", minor),
+                *("--no-build", "--no-header", "--no-annotate"),
+                timeout=RESOLVE_TIMEOUT,
             )
-        target.replace(kept)
+            if code != 0:
+                raise EnvironmentFailed(
+                    explain([line.replace(str(source), "the requirements") for line in tail])
+                )
+            found = guarded.file_read(folder / "lock.txt")
     finally:
         source.unlink(missing_ok=True)
-        target.unlink(missing_ok=True)
-    return kept.read_text(encoding="utf-8")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    guarded.file_write(kept, found, 0o644)
+    return found.decode("utf-8")
 
 
 def _refuse_sources(requirements: Sequence[str]) -> None:
@@ -177,7 +208,8 @@ def build(builder: Builder, lock: str, python: Python) -> Path:
     final = builder.root / digest
     if (final / DONE_FILE).exists():
         builder.log(f"Environment {digest[:12]} is built already.")
-        (final / DONE_FILE).touch()  # its time says when the environment was last asked for
+        # its time says when the environment was last asked for
+        os.utime(final / DONE_FILE, follow_symlinks=False)
         return final
     with locked(builder.root / "locks" / f"{digest}.lock"):
         if (final / DONE_FILE).exists():
@@ -213,13 +245,13 @@ def _install(builder: Builder, lock: str, python: Python, working: Path) -> None
         requirements.unlink(missing_ok=True)
     if code != 0:
         raise EnvironmentFailed(explain(tail))
-    (working / "requirements.lock").write_text(lock, encoding="utf-8")
-    (working / DONE_FILE).write_text(str(folder_size(working)), encoding="utf-8")
+    guarded.file_write(working / "requirements.lock", lock.encode(), 0o644)
+    guarded.file_write(working / DONE_FILE, str(folder_size(working)).encode(), 0o644)
 
 
 def installed_size(folder: Path) -> int:
     """Bytes of a built environment; counted once, when it was built."""
-    written = (folder / DONE_FILE).read_text(encoding="utf-8")
+    written = guarded.file_read(folder / DONE_FILE, 100).decode("ascii", "replace")
     return int(written) if written.isdecimal() else folder_size(folder)
 
 

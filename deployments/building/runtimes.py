@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import serving
+from deployments import guarded
 from deployments.building.environments import (
     DONE_FILE,
     RESOLVE_TIMEOUT,
@@ -58,15 +59,10 @@ def install(builder: Builder, runtimes: Path, python: Python) -> Path:
         )
         if code != 0:
             raise EnvironmentFailed(explain(tail))
+        guarded.folder_take(working)  # from here on nobody else puts anything there
         shutil.copytree(SOURCE, working / "serving", ignore=shutil.ignore_patterns("__pycache__"))
-        _open_to_all(working)
+        guarded.tree_open_to_all(working)
         (working / DONE_FILE).touch()
         shutil.rmtree(final, ignore_errors=True)
         working.rename(final)
     return final
-
-
-def _open_to_all(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)

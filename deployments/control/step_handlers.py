@@ -72,8 +72,7 @@ class Work:
             log=self.log,
             cancelled=self.cancelled,
         )
-        environments.folder_ready(builder.root, builder.user)
-        environments.folder_ready(builder.tmp, builder.user)
+        environments.folders_ready(builder)
         return builder
 
     def image_builder(self) -> images.Builder:

@@ -80,10 +80,8 @@ def _end_orphans(driver: Driver) -> None:
 def _empty_tmp() -> None:
     now = time.time()
     for path in settings.DATA.tmp.glob("*"):
-        if path == staging.staging_root():
-            continue  # uploads under way may take long, and have a sweep of their own
-        if now - path.stat().st_mtime > STALE_SECONDS:
-            if path.is_dir():
+        if now - path.lstat().st_mtime > STALE_SECONDS:
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from deployments import guarded
 from deployments.building.pythons import service_account
 from deployments.drivers.base import (
     ABSENT,
@@ -152,9 +152,9 @@ class LocalDriver:
     def _launch(self, spec: InstanceSpec, lock: int) -> None:
         python, boot = _programs(spec)
         log = spec.folder / LOG_FILE
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        descriptor = guarded.file_open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         try:
-            self._own(log)
+            guarded.give(descriptor, service_account(self.user))
             # the shell ends at once, so the master is no child of a worker that may die
             command = ["/bin/sh", "-c", '"$@" & exit 0', "sh", str(python), str(boot)]
             subprocess.run(
@@ -222,12 +222,13 @@ class LocalDriver:
             self._write(stop, {}, 0o600)
             return
         if asked > GRACE_SECONDS:
-            _kill(read_document(folder / RECORD_FILE))
+            _kill(read_document(folder / RECORD_FILE), folder.stat().st_uid)
 
     def logs(self, name: str, folder: Path, since: int = 0, limit: int = 65_536) -> tuple[str, int]:
         since = max(0, since)
         try:
-            with (folder / LOG_FILE).open("rb") as stream:
+            log = guarded.file_open(folder / LOG_FILE, os.O_RDONLY)
+            with os.fdopen(log, "rb") as stream:
                 if since > os.fstat(stream.fileno()).st_size:
                     since = 0  # the log was rotated
                 stream.seek(since)
@@ -244,11 +245,6 @@ class LocalDriver:
 
     # --- files that the service's own account may read ------------------------------------------
 
-    def _own(self, path: Path) -> None:
-        account = service_account(self.user)
-        if account:
-            os.chown(path, account["user"], account["group"])
-
     def _make_folder(self, folder: Path) -> None:
         for parent in (folder.parent.parent, folder.parent):
             if not parent.is_dir():
@@ -256,15 +252,13 @@ class LocalDriver:
                 parent.chmod(0o711)  # whatever the umask is: the service passes through
         folder.mkdir(exist_ok=True)
         folder.chmod(0o700)
-        self._own(folder)
+        account = service_account(self.user)
+        if account:
+            os.chown(folder, account["user"], account["group"], follow_symlinks=False)
 
     def _write(self, path: Path, document: Mapping[str, Any], mode: int) -> None:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(document, stream)
-        self._own(temporary)
-        temporary.replace(path)
+        content = json.dumps(document).encode()
+        guarded.file_write(path, content, mode, service_account(self.user))
 
 
 def model_environment(environment_dir: Path | None, home: Path) -> dict[str, str]:
@@ -303,7 +297,7 @@ def _lock_of(folder: Path) -> Iterator[int | None]:
 
     None when a master runs in this folder.
     """
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = guarded.file_open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -344,13 +338,18 @@ def _forget(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _kill(record: Mapping[str, Any] | None) -> None:
-    """End a master that does not stop, if its pid is still that very process."""
+def _kill(record: Mapping[str, Any] | None, uid: int) -> None:
+    """End a master that does not stop, if its pid is still that very process.
+
+    Args:
+        uid: whose folder it is: the record may name any process, and only its own are ended.
+    """
     if record is None:
         return
     try:
         process = psutil.Process(int(record["pid"]))
-        if abs(process.create_time() - float(record["create_time"])) > 1:
+        is_same = abs(process.create_time() - float(record["create_time"])) <= 1
+        if not is_same or process.uids().real != uid:
             return
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:

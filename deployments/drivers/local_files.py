@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.drivers.base import DriverError, NoCapacity
+from deployments.guarded import file_open, file_read
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def explained() -> Iterator[None]:
 def last_line(log: Path) -> str:
     """The last line of a log that says something; "" when there is none."""
     try:
-        with log.open("rb") as stream:
+        with os.fdopen(file_open(log, os.O_RDONLY), "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - 2000))
             lines = stream.read().decode("utf-8", errors="replace").split("\n")
     except OSError:
@@ -38,7 +39,7 @@ def last_line(log: Path) -> str:
 def read_document(path: Path) -> dict[str, Any] | None:
     """A JSON object; None when it is absent, half written or no object."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = json.loads(file_read(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -41,6 +41,7 @@ from deployments.drivers.base import (
 )
 from deployments.drivers.docker import DockerDriver
 from deployments.drivers.docker_client import translated
+from deployments.guarded import file_read
 from deployments.models import Operation, Port
 from deployments.trying.drafts import Draft
 from serving.contract import EXIT_PORT_TAKEN, HEALTH_PATH, RECORD_FILE, AuthDocument
@@ -244,7 +245,7 @@ def _answers(endpoint: str) -> bool:
 
 
 def _process_usage(record: Path) -> tuple[float | None, float | None]:
-    pid = json.loads(record.read_text(encoding="utf-8"))["pid"]
+    pid = json.loads(file_read(record))["pid"]
     master = psutil.Process(int(pid))
     cpu = memory = 0.0
     for process in (master, *master.children(recursive=True)):

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from deployments import guarded
 from deployments.building import image_runs, processes
 from deployments.building.environments import Builder, folder_ready, locked, working_folder
 from deployments.building.pythons import service_account
@@ -117,8 +118,7 @@ def run_here(
         folder_ready(home, builder.user)
         home.chmod(0o700)  # a sample may be somebody's data
         path = home / PLAN_FILE
-        path.write_text(json.dumps(plan), encoding="utf-8")
-        path.chmod(0o644)
+        guarded.file_write(path, json.dumps(plan).encode(), 0o644)
         try:
             code, tail = processes.run(
                 [

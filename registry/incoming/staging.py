@@ -1,4 +1,7 @@
-"""Where files of a model are gathered before they are a version: below the data folder's `tmp/`.
+"""Where files of a model are gathered before they are a version: the data folder's `incoming/`.
+
+Nobody but the studio may look into it: uploads are written by path, and the code of models must not
+put a link in their way.
 
 Each staging has a lock file beside it that its process holds. What a killed process left, staging
 or half-published files, is swept away by whoever comes next; what is under way stays.
@@ -123,9 +126,16 @@ class Staging:
         return Writer(clean, target, self.meter)
 
     def open_spare(self, name: str) -> Writer:
-        """Begin a file that is no part of the model, an archive; its bytes count as well."""
+        """Begin a file that is no part of the model, an archive; its bytes count as well.
+
+        Raises:
+            Invalid: its name cannot be used; it is kept and shown as where the version came from.
+        """
+        clean = path_clean(name)
+        if not clean:
+            raise Invalid(_("A file has no name."))
         self.spare.mkdir(exist_ok=True)
-        return Writer(name, self.spare / secrets.token_hex(8), self.meter)
+        return Writer(clean, self.spare / secrets.token_hex(8), self.meter)
 
     def enter(self, top: str) -> None:
         """Make the one folder that holds everything the root."""
@@ -248,7 +258,7 @@ def disk_problem(error: OSError) -> Problem:
 
 def staging_root() -> Path:
     """The folder of all stagings, made when absent."""
-    root: Path = settings.SLIPWAY.data.tmp / "uploads"
+    root: Path = settings.SLIPWAY.data.incoming
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return root
 

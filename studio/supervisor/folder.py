@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import psutil
 
 from config.env import Env
 from config.paths import DataFolder
+from deployments.guarded import folder_take
 from studio.supervisor.problem import StartProblem
 
 PRIVATE, PASSABLE = 0o700, 0o711
@@ -37,7 +39,12 @@ def prepare(env: Env) -> None:
             *(data.services, data.tmp),
         ):
             _folder(path, shared)
-        for path in (data.run, data.logs, data.redis, data.artifacts, data.operations):
+        for path in (data.environments, data.tmp):
+            folder_take(path)  # earlier versions gave it to the service user
+        for path in (
+            *(data.run, data.logs, data.redis, data.artifacts, data.operations),
+            data.incoming,
+        ):
             _folder(path, PRIVATE)
         for path, url in (
             (data.database, env.database_url),
@@ -134,9 +141,13 @@ class UpLock:
 def is_locked(path: Path) -> bool:
     """Whether some process holds the flock of `path`; never waits."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # no lock at all, but a link or a pipe
+            return False
+        raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from deployments.guarded import file_read, file_write
 from serving.contract import LOCK_FILE, RECORD_FILE, STOP_FILE
 from studio.supervisor.folder import is_alive, is_locked
 
@@ -34,7 +35,8 @@ def stop_all(
     """
     replicas = running_replicas(services)
     for folder in replicas:
-        (folder / STOP_FILE).touch()
+        with contextlib.suppress(OSError):  # it is gone, or its owner is in the way: it is killed
+            file_write(folder / STOP_FILE, b"", 0o644)
     deadline = time.monotonic() + patience
     waiting = list(replicas)
     while waiting and time.monotonic() < deadline and not hurried():
@@ -48,10 +50,12 @@ def stop_all(
 def _kill(folder: Path) -> None:
     """Kill a master that does not stop, and its workers; never by a number that may be reused."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        record = json.loads(file_read(folder / RECORD_FILE))
         if not is_alive(record):
             return
         master = psutil.Process(record["pid"])
+        if master.uids().real != folder.stat().st_uid:
+            return  # a record of a model's making that names another's process
         family = [master, *master.children(recursive=True)]
         for process in family:
             with contextlib.suppress(psutil.Error):

@@ -63,8 +63,7 @@ class Site:
             log=log or self.lines.append,
             cancelled=cancelled,
         )
-        for needed in (made.root, made.tmp):
-            environments.folder_ready(needed, USER)
+        environments.folders_ready(made)
         return made
 
     def commands(self, word: str) -> int:

@@ -42,7 +42,7 @@ def test_an_uploaded_file_is_deployed_and_answers_rightly(api: Api, kind: str, t
     assert rows.status_code == 200, rows.text
     np.testing.assert_allclose(answers(rows.json()), model.answers, rtol=1e-5)
     api.gone(name)
-    assert not list((api.studio.data.tmp / "uploads").glob("*"))
+    assert not list(api.studio.data.incoming.glob("*"))
 
 
 def test_an_mlflow_client_loads_it_from_the_studio(

@@ -34,7 +34,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     limits = {"max_files": 50, "max_upload_bytes": 5_000_000, "min_free_bytes": 0}
     monkeypatch.setattr(studio, "SLIPWAY", dataclasses.replace(studio.SLIPWAY, data=data, **limits))
     yield data.tmp
-    assert list((data.tmp / "uploads").glob("*")) == []
+    assert list(data.incoming.glob("*")) == []
 
 
 def unpack(name: str, content: bytes) -> tuple[list[StagedFile], dict[str, bytes]]:
@@ -354,5 +354,5 @@ def test_whatever_the_names_nothing_is_written_outside(names: list[str]) -> None
         unpack("m.tar", target.getvalue())
     except Invalid:
         pass
-    outside = [path for path in studio.SLIPWAY.data.tmp.rglob("*") if path.is_file()]
+    outside = [path for path in studio.SLIPWAY.data.root.rglob("*") if path.is_file()]
     assert outside == []
