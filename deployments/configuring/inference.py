@@ -19,6 +19,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from deployments.models import Revision
+from registry.environments import rules
 from registry.environments import versions as environments
 from registry.scripts import folders
 from registry.scripts import parsing as scripts
@@ -30,9 +31,6 @@ KEYS = ("entryScript", "source", "environment", "models", "sampleInput")
 INLINE = ("name", "version", "python", "packages", "variables", "baseImage", "dockerSteps")
 MAX_MODELS = 100
 MAX_SAMPLE = 1_000_000  # characters of its JSON
-MAX_LINES = 500
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-_NO_PACKAGE = re.compile(r"^(-|[./~]|[a-z+]+:)|@ *[a-zA-Z+]+:|[\r\n\x00]")
 _AZUREML = re.compile(r"azureml([-_.\[=<>!~; ]|$)", re.IGNORECASE)
 VersionOf = Callable[[Any], VersionInfo]
 Json = dict[str, Any]
@@ -186,7 +184,10 @@ def _environment(given: Any, faults: _Faults) -> str | Json | None:
 
 
 def _inline(given: Mapping[str, Any], faults: _Faults) -> Json:
-    """An environment that is written out, checked; what is left out is empty."""
+    """An environment that is written out, by the rules of those that the registry keeps.
+
+    What is left out is empty.
+    """
     for name in given.keys() - set(INLINE):
         faults.add(f"environment.{name}", _("is not known here."))
     made: Json = {
@@ -199,40 +200,25 @@ def _inline(given: Mapping[str, Any], faults: _Faults) -> Json:
             faults.add(f"environment.{name}", _("must be a text without spaces."))
     if isinstance(made["python"], str) and not re.fullmatch(r"(3\.\d{1,2})?", made["python"]):
         faults.add("environment.python", _("must be a minor version such as 3.11."))
-    made["packages"] = _lines("packages", given.get("packages"), faults)
-    for line in made["packages"]:
-        if _NO_PACKAGE.search(line):
-            text = _("“%(line)s” names a file, an address or an option; only packages are taken.")
-            faults.add("environment.packages", text % {"line": line[:200]})
-    made["dockerSteps"] = _lines("dockerSteps", given.get("dockerSteps"), faults)
-    made["variables"] = _variables(given.get("variables"), faults)
+    if isinstance(made["baseImage"], str):
+        faults.add("environment.baseImage", *rules.base_image(made["baseImage"]))
+    for name, check in (("packages", rules.packages), ("dockerSteps", rules.docker_steps)):
+        lines = _lines(given.get(name))
+        wrong = check(lines)
+        faults.add(f"environment.{name}", *wrong)
+        made[name] = [] if wrong else lines
+    variables = {} if given.get("variables") is None else given["variables"]
+    wrong = rules.variables(variables)
+    faults.add("environment.variables", *wrong)
+    made["variables"] = {} if wrong else dict(variables)
     return made
 
 
-def _lines(name: str, given: Any, faults: _Faults) -> list[str]:
-    if given is None:
-        return []
-    if (
-        not isinstance(given, list)
-        or len(given) > MAX_LINES
-        or any(not isinstance(item, str) or len(item) > 5000 for item in given)
-    ):
-        faults.add(f"environment.{name}", _("must be a list of texts."))
-        return []
+def _lines(given: Any) -> Any:
+    """Without spaces around and without empty ones; what is no list of texts stays as it is."""
+    if not isinstance(given, list) or any(not isinstance(item, str) for item in given):
+        return [] if given is None else given
     return [item.strip() for item in given if item.strip()]
-
-
-def _variables(given: Any, faults: _Faults) -> dict[str, str]:
-    found = {} if given is None else given
-    if not isinstance(found, Mapping) or len(found) > MAX_LINES:
-        faults.add("environment.variables", _("must be an object of texts."))
-        return {}
-    for name, value in found.items():
-        is_text = isinstance(value, str) and len(value) <= 10_000 and "\x00" not in value
-        if not is_text or not _VARIABLE.fullmatch(str(name)):
-            text = _("“%(name)s” cannot be an environment variable.")
-            faults.add("environment.variables", text % {"name": str(name)[:100]})
-    return dict(found)
 
 
 # --- of a revision -----------------------------------------------------------------------------

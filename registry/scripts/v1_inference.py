@@ -7,7 +7,6 @@ has no meaning here becomes a warning; what v1 itself forbids is a violation.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from registry.environments.files import conda_from
+from registry.environments import rules
+from registry.environments.files import MAX_FILE, conda_from
 from registry.facts import yaml_mapping
 from registry.scripts.parsing import name_check
 from workspaces.errors import Invalid
@@ -219,6 +219,8 @@ def _variables(reading: Reading, given: Any) -> dict[str, str]:
     if any(not isinstance(value, str) for value in found.values()):
         reading.fault(name, _("must be an object of texts."))
         return {}
+    for sentence in rules.variables(found):
+        reading.fault(name, sentence)
     return {str(key): value for key, value in found.items()}
 
 
@@ -308,14 +310,33 @@ def _image(reading: Reading, name: str, image: str, dockerfile: str, registry: J
 
 def _dockerfile(reading: Reading, name: str, text: str) -> tuple[str, list[str]]:
     """The base image and the steps after it; one stage only."""
-    joined = re.sub(r"\s*\\\s*\n\s*", " ", text)
-    lines = [line.strip() for line in joined.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    froms = [line for line in lines if line.upper().startswith("FROM ")]
-    if len(froms) != 1 or lines[0] != froms[0] or " as " in froms[0].lower():
+    lines = _instructions(reading, name, text)
+    froms = [line.split() for line in lines if line.split()[0].upper() == "FROM"]
+    if len(froms) != 1 or lines[0].split() != froms[0] or len(froms[0]) != 2:
         reading.fault(name, _("must begin with its only FROM."))
         return "", []
-    return froms[0].split(None, 1)[1].strip(), lines[1:]
+    image, steps = froms[0][1], lines[1:]
+    for sentence in (*rules.base_image(image), *rules.docker_steps(steps)):
+        reading.fault(name, sentence)
+    return image, steps
+
+
+def _instructions(reading: Reading, name: str, text: str) -> list[str]:
+    """The instructions of a Dockerfile's text, one line each."""
+    if len(text) > MAX_FILE:
+        reading.fault(name, _("is longer than 256 KB."))
+        return []
+    found: list[list[str]] = []
+    goes_on = False
+    for line in map(str.strip, text.splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        if not goes_on:
+            found.append([])
+        found[-1].append(line.removesuffix("\\").rstrip())
+        goes_on = line.endswith("\\")
+    lines = (" ".join(parts).strip() for parts in found)
+    return [line for line in lines if line]
 
 
 def _older(reading: Reading, given: Json, files: Mapping[str, str]) -> Json | None:
@@ -353,9 +374,10 @@ def _steps_file(reading: Reading, given: Any, files: Mapping[str, str]) -> list[
         words = _("names %(path)s, which was not given: add the file to the source folder.")
         reading.fault("extraDockerfileSteps", words % {"path": path[:200]})
         return []
-    joined = re.sub(r"\s*\\\s*\n\s*", " ", text)
-    lines = [line.strip() for line in joined.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    lines = _instructions(reading, "extraDockerfileSteps", text)
+    for sentence in rules.docker_steps(lines):
+        reading.fault("extraDockerfileSteps", sentence)
+    return lines
 
 
 def _exported_environment(ours: Mapping[str, Any], studio_image: str) -> Json:

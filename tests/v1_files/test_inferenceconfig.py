@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -242,6 +243,8 @@ def test_passwords_are_not_kept() -> None:
 
 STUDIO = "slipway-base:bookworm"
 NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name == name.strip("-"))
+VARIABLES = st.text("ABC_", min_size=1, max_size=8)
+TEXT = st.characters(exclude_characters="\x00", exclude_categories=["Cs"])
 
 
 @given(
@@ -251,7 +254,7 @@ NAMES = st.text("abcdefgh-", min_size=1, max_size=8).filter(lambda name: name ==
             "version": st.sampled_from(["", "1", "7"]),
             "python": st.sampled_from(["", "3.9", "3.11"]),
             "packages": st.lists(NAMES.map(lambda name: f"{name}==1.0"), max_size=3),
-            "variables": st.dictionaries(NAMES, st.text(max_size=4), max_size=2),
+            "variables": st.dictionaries(VARIABLES, st.text(TEXT, max_size=4), max_size=2),
             "baseImage": st.sampled_from(["", "python:3.11"]),
             "dockerSteps": st.lists(st.sampled_from(["RUN a", "ENV B=1", "USER c"]), max_size=3),
         }
@@ -271,6 +274,40 @@ def test_docker_steps_without_a_base_image_follow_the_studio_s() -> None:
     text = document["environment"]["docker"]["baseDockerfile"]
     assert text == f"FROM {STUDIO}\nRUN a\nENV B=1"
     assert inference_import(document)[0]["environment"]["dockerSteps"] == ["RUN a", "ENV B=1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nFROM\tevil/image",
+        "FROM a\nCOPY --from=evil/image / /",
+        "FROM a\nADD https://x /",
+        "FROM $IMAGE",
+        "FROM a\nRUN x \\\n# nothing\n\\\nFROM b\nFROM b",
+        "FROM a\n" + "RUN x\n" * 100_000,
+    ],
+)
+def test_a_dockerfile_with_more_than_plain_steps_is_refused(text: str) -> None:
+    raw = {"entryScript": "a.py", "environment": {"docker": {"baseDockerfile": text}}}
+    with pytest.raises(Invalid) as caught:
+        inference_import(raw)
+    assert set(caught.value.fields) == {"environment.docker.baseDockerfile"}
+
+
+def test_a_steps_file_with_more_than_plain_steps_is_refused() -> None:
+    raw = {"entryScript": "a.py", "extraDockerfileSteps": "steps"}
+    with pytest.raises(Invalid) as caught:
+        inference_import(raw, {"steps": "RUN a\nFROM\tevil"})
+    assert set(caught.value.fields) == {"extraDockerfileSteps"}
+
+
+@pytest.mark.parametrize("text", ["FROM a\nRUN x" + " " * 150_000 + "y", " " * 200_000 + "\\"])
+def test_a_dockerfile_of_spaces_takes_no_time(text: str) -> None:
+    raw = {"entryScript": "a.py", "environment": {"docker": {"baseDockerfile": text}}}
+    started = time.process_time()
+    with pytest.raises(Invalid):
+        inference_import(raw)
+    assert time.process_time() - started < 1
 
 
 def test_docker_steps_come_back_too() -> None:
