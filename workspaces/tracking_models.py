@@ -147,6 +147,25 @@ def versions_of_source(source: str) -> int:
     return len(found)
 
 
+def copies_of_location(location: str) -> int:
+    """How many versions that are copies of another one have their files here, at most 1.
+
+    A copy names the version that it was made of, and that may be deleted or renamed since; where
+    its files are was written down when it was made.
+    """
+    token = None
+    while True:
+        with mlflow_errors():
+            found = _registry().search_model_versions(
+                "source_path LIKE 'models:/%'", PAGE_SIZE, page_token=token
+            )
+            for item in found:
+                if location == _registry().get_model_version_download_uri(item.name, item.version):
+                    return 1
+        if not (token := found.token or None):
+            return 0
+
+
 def run_logged_models(run: Run) -> tuple[LoggedModel, ...]:
     """The models that a run logged, the most recent first (at most 200)."""
     with mlflow_errors():

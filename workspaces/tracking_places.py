@@ -8,6 +8,7 @@ know none and take `mlflow-artifacts:/registered/<id>`, too.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 import uuid
@@ -28,6 +29,7 @@ EXPERIMENT = "slipway-registered"
 UPLOAD_TIMEOUT_S = 600  # of one answer of a remote server while it takes a large file
 _PREFIX = f"mlflow-artifacts:/{FOLDER}/"
 _MODEL = "models:/"
+_REMOVING = ".removing-"
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,26 @@ def place_is_own(source: str) -> bool:
     return experiment is not None and made.experiment_id == experiment.experiment_id
 
 
+def place_location(source: str) -> str:
+    """Where the files of a place are, as MLflow says it of copies.
+
+    Raises:
+        NotFound: the place is gone. Unavailable.
+    """
+    if not source.startswith(_MODEL):
+        return source
+    store, _registry = stores()
+    with mlflow_errors():
+        return str(store.get_logged_model(source.removeprefix(_MODEL)).artifact_location)
+
+
 def place_remove(source: str) -> None:
     """Remove what is at a place, and the place; succeeds when there is nothing.
 
+    In the built-in store a place is there whole or not at all, whenever the process is killed.
+
     Raises:
-        Unavailable: the store does not answer.
+        Unavailable: the store does not answer, or files cannot be removed.
         Invalid: it is not a place that `place_new` made.
     """
     if source.startswith(_MODEL) and settings.SLIPWAY.tracking_is_remote:
@@ -137,14 +154,22 @@ def place_remove(source: str) -> None:
         raise Invalid(_("%(place)s is no place of registered files.") % {"place": source[:200]})
     target = _local(source)
     if target is not None:
-        for path in (target, _incoming(target)):
-            shutil.rmtree(path, ignore_errors=True)
+        _remove_local(target)
         return
     try:
         with mlflow_errors():
             artifact_repository(source).delete_artifacts()
     except NotFound:
         return
+
+
+def removals_finish() -> None:
+    """Remove what a process that was killed meanwhile had begun to. Raises: Unavailable."""
+    if settings.SLIPWAY.tracking_is_remote:
+        return
+    root = local_path(settings.SLIPWAY.artifact_root)
+    for path in root.glob(f"{FOLDER}/{_REMOVING}*") if root is not None else ():
+        _remove_local(path.with_name(path.name.removeprefix(_REMOVING)))
 
 
 def place_remove_unless_used(source: str) -> None:
@@ -177,6 +202,21 @@ def _local(uri: str) -> Path | None:
 
 def _incoming(target: Path) -> Path:
     return target.with_name(f".incoming-{target.name}")
+
+
+def _remove_local(target: Path) -> None:
+    removing = target.with_name(f"{_REMOVING}{target.name}")
+    try:
+        shutil.rmtree(removing, ignore_errors=True)  # of an earlier try: else nothing can be there
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(removing)
+        for path in (removing, _incoming(target)):
+            if path.exists():
+                shutil.rmtree(path)
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        text = _("The files cannot be removed from the artifact store: %(cause)s.")
+        raise Unavailable(text % {"cause": cause}) from error
 
 
 def _move(folder: Path, target: Path) -> None:

@@ -95,14 +95,16 @@ def versions_keep(versions: Iterable[StoredVersion], user: Any) -> None:
     found = VersionRecord.objects.filter(store=store, name=name, version__in=numbers)
     records = {(item.version, item.identity): item for item in found}
     rows = [_row(item, records.get((item.version, identity_of(item))), user) for item in versions]
-    own = {"store", "name", "version", "identity", "claim", "claimed_at", "attempts", "id"}
-    fields = [field.name for field in DeletedVersion._meta.fields if field.name not in own]
-    DeletedVersion.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["store", "name", "version", "identity"],
-        update_fields=fields,
-    )
+    # of two who delete one version at once, the slower finds no record any more, and the row gone
+    own = {"store", "name", "version", "identity", "claim", "claimed_at", "attempts", "id", "gone"}
+    fields = {field.name for field in DeletedVersion._meta.fields} - own
+    for has_record in (True, False):
+        DeletedVersion.objects.bulk_create(
+            [row for row in rows if bool(row.record) is has_record],
+            update_conflicts=True,
+            unique_fields=["store", "name", "version", "identity"],
+            update_fields=sorted(fields if has_record else fields - {"record"}),
+        )
 
 
 def _row(stored: StoredVersion, record: VersionRecord | None, user: Any) -> DeletedVersion:

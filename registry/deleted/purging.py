@@ -12,7 +12,7 @@ from registry.deleted import keeping
 from registry.deleted.claiming import claimed
 from registry.models import DeletedModel, DeletedVersion
 from workspaces import tracking_models, tracking_places
-from workspaces.errors import Problem, Unavailable
+from workspaces.errors import NotFound, Problem, Unavailable
 from workspaces.tracking_stores import store_id
 
 AT_ONCE = 500  # versions of one sweep
@@ -57,6 +57,10 @@ def model_purge(*, name: str, user: Any) -> None:
 def sweep() -> None:
     """Remove what was deleted longer ago than it is kept. Never raises for a silent MLflow."""
     keeping.settle()
+    try:
+        tracking_places.removals_finish()
+    except Problem as problem:
+        logger.warning("%s", problem)
     due_purge()
 
 
@@ -95,10 +99,15 @@ def _has_files_alone(row: DeletedVersion) -> bool:
     """
     if not tracking_places.place_is_own(row.source):
         return False
-    others = DeletedVersion.objects.filter(source=row.source).exclude(pk=row.pk)
-    copied = f"models:/{row.name}/{row.version}"  # what MLflow calls the source of a copy
+    try:
+        location = tracking_places.place_location(row.source)
+    except NotFound:
+        return False
+    same = DeletedVersion.objects.filter(source__in={row.source, location})
+    others = same.exclude(pk=row.pk)
     return not (
         others.exists()
-        or any(map(tracking_models.versions_of_source, (row.source, copied)))
+        or tracking_models.versions_of_source(row.source)
+        or tracking_models.copies_of_location(location)
         or others.exists()
     )

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from registry import selectors, services, uses
-from registry.models import VersionRecord
+from registry.deleted import keeping, restoring
+from registry.models import DeletedVersion, VersionRecord
 from tests.registry.conftest import Store
+from workspaces import tracking_models
 from workspaces.errors import Conflict, NotFound
 from workspaces.models import Event
 from workspaces.tracking_stores import store_id
@@ -55,6 +57,17 @@ def test_once_the_use_is_gone_it_can_be_deleted(registered: str, user: Any) -> N
         selectors.version_get(registered, "1")
     assert not VersionRecord.objects.filter(name=registered, version="1").exists()
     assert Event.objects.get(kind="version.deleted").data == {"name": registered, "version": "1"}
+
+
+def test_of_two_who_delete_at_once_the_slower_loses_nothing(registered: str, user: Any) -> None:
+    services.version_update(name=registered, version="1", notes="kept", user=user)
+    stored = tracking_models.version_get(registered, "1")  # the slower one has looked already
+    services.version_delete(name=registered, version="1", user=user)
+    keeping.versions_keep([stored], user)
+    row = DeletedVersion.objects.get()
+    assert (row.gone, row.record["notes"]) == (True, "kept")
+    restored = restoring.version_restore(deleted_id=row.pk, user=user)
+    assert selectors.version_get(registered, restored.version).notes == "kept"
 
 
 def test_a_deleted_model_is_gone_with_its_records(registered: str, user: Any) -> None:

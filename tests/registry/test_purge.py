@@ -14,7 +14,7 @@ from registry import selectors, services
 from registry.deleted import keeping, purging, restoring
 from registry.models import DeletedModel, DeletedVersion
 from tests.registry.conftest import Store
-from workspaces.errors import Conflict, NotFound
+from workspaces.errors import Conflict, NotFound, Unavailable
 from workspaces.models import Event
 
 
@@ -117,6 +117,80 @@ def test_files_that_a_copy_of_mlflow_has_stay(
     _days_pass(31)
     purging.sweep()
     assert _files(place) == 0
+
+
+def test_files_that_a_copy_has_stay_though_its_original_has_another_number_now(
+    uploaded: str, store: Store, place: Path, user: Any
+) -> None:
+    store.client.copy_model_version("models:/net/1", "copy")
+    restored = restoring.version_restore(deleted_id=_delete(user).pk, user=user)
+    services.version_delete(name="net", version=restored.version, user=user)
+    _days_pass(31)
+    purging.sweep()
+    assert (_files(place), DeletedVersion.objects.count()) == (1, 0)
+
+
+def test_files_that_a_copy_has_stay_though_its_original_has_another_name_now(
+    uploaded: str, store: Store, place: Path, user: Any
+) -> None:
+    store.client.copy_model_version("models:/net/1", "copy")
+    store.client.rename_registered_model("net", "net2")
+    services.model_delete(name="net2", user=user)
+    _days_pass(31)
+    purging.sweep()
+    assert (_files(place), DeletedVersion.objects.count()) == (1, 0)
+
+
+def _place_removal_dies(place: Path) -> None:
+    """What a kill in the middle of removing leaves: the place renamed, some of its files gone."""
+    (folder,) = place.iterdir()
+    folder.rename(folder.with_name(f".removing-{folder.name}"))
+
+
+def test_a_version_whose_files_were_half_removed_is_not_restored(
+    uploaded: str, place: Path, user: Any
+) -> None:
+    row = _delete(user)
+    _place_removal_dies(place)
+    with pytest.raises(Conflict, match="are gone"):
+        restoring.version_restore(deleted_id=row.pk, user=user)
+    purging.sweep()
+    assert _files(place) == 0
+
+
+def test_a_place_is_renamed_before_anything_in_it_is_removed(
+    uploaded: str, place: Path, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = _delete(user)
+
+    def killed(path: Path, **_more: Any) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        purging.version_purge(deleted_id=row.pk, user=user)
+    monkeypatch.undo()
+    assert [path.name[:10] for path in place.iterdir()] == [".removing-"]
+    assert DeletedVersion.objects.filter(pk=row.pk).exists()
+
+
+def test_files_that_cannot_be_removed_are_not_said_to_be_gone(
+    uploaded: str, place: Path, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = _delete(user)
+
+    def refuse(path: Path, **more: Any) -> None:
+        if not more.get("ignore_errors"):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(Unavailable, match="cannot be removed"):
+        purging.version_purge(deleted_id=row.pk, user=user)
+    assert not Event.objects.filter(kind="version.purged").exists()
+    monkeypatch.undo()
+    purging.version_purge(deleted_id=row.pk, user=user)
+    assert (_files(place), DeletedVersion.objects.count()) == (0, 0)
 
 
 def test_files_that_another_deleted_version_has_stay(
