@@ -23,6 +23,11 @@ from workspaces.errors import Invalid
 MAX_FILE = 256_000  # characters; an export of 500 packages has 30,000
 MAX_ENTRIES = 2 * rules.MAX_PACKAGES  # read at most; reading takes time for each
 MAX_PROBLEMS = 30
+# a key of TOML with too many parts, each of them bare or quoted
+_DOTTED = re.compile(
+    r"""(?<![\w\-"'.\\])"""
+    r"""(?:(?:[\w\-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){50}"""
+)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 MINORS = ("3.12", "3.11", "3.13", "3.10", "3.14", "3.9", "3.8")  # tried in this order
 
@@ -195,6 +200,7 @@ class _Conda:
 def pyproject_read(text: str, python: str = "") -> Parsed:
     """The dependencies and the Python of [project] in a pyproject.toml."""
     try:
+        _check_keys(text)
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         place = str(error)[:200]
@@ -231,6 +237,17 @@ def pyproject_read(text: str, python: str = "") -> Parsed:
         notes=tuple(notes),
         problems=_few(problems),
     )
+
+
+def _check_keys(text: str) -> None:
+    """Refuse what no project writes, before it is parsed.
+
+    tomllib keeps every beginning of every dotted key: memory grows with the square of its parts.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") >= 50 and _DOTTED.search(line):
+            text_ = _("line %(number)s has a key of too many parts")
+            raise ValueError(text_ % {"number": number})
 
 
 def docker_steps_read(text: str) -> tuple[str, list[str]]:

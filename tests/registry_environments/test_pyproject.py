@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,29 @@ dependencies = ["numpy>=2", "tomli; python_version < '3.11'"]
 [project.optional-dependencies]
 dev = ["pytest"]
 """
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a" + ".a" * 100_000,
+        "[a" + ".a" * 100_000 + "]",
+        'x = {"\\"\u2028"' + ' . "\\"\u2028"' * 20_000,
+        "'a=b'" + ".'c'" * 20_000,
+    ],
+)
+def test_a_key_of_very_many_parts_is_refused_before_it_fills_the_memory(key: str) -> None:
+    tracemalloc.start()
+    parsed = pyproject_read(f"{PROJECT}\n{key} = 1")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "too many parts" in parsed.problems[0]
+    assert peak < 20_000_000
+
+
+def test_texts_with_many_dots_are_no_keys() -> None:
+    dots = "a.b " * 100 + "." * 200
+    assert not pyproject_read(f'{PROJECT}\n[tool.x]\ntext = "{dots}"\n').problems
 
 
 def test_dependencies_and_python_are_taken() -> None:
