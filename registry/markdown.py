@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-_HEADING = re.compile(r"(#{1,4})\s+(.+?)\s*#*$")
+_HEADING = re.compile(r"(#{1,4})\s+(\S.*)$")
 _ITEM = re.compile(r"\s{0,3}(?:[-*+]|\d{1,9}[.)])\s+(.*)$")
 _NUMBERED = re.compile(r"\s{0,3}\d")
 _FENCE = re.compile(r"\s{0,3}```")
@@ -39,7 +39,8 @@ def _blocks(lines: list[str]) -> Iterator[str]:
             yield block
         elif match := _HEADING.match(line):
             level = len(match[1]) + 2  # below the page's own headings
-            yield f"<h{level}>{_inline(match[2])}</h{level}>"
+            words = match[2].rstrip().rstrip("#").rstrip() or match[2]
+            yield f"<h{level}>{_inline(words)}</h{level}>"
             at += 1
         elif _ITEM.match(line):
             at, block = _list(lines, at)

@@ -18,10 +18,10 @@ MAX_NAMES = 5_000
 _JSON = re.compile(rb'^\s*\{\s*"(learner|version|Config)"\s*:')
 _UBJ = b"{L\x00\x00\x00\x00\x00\x00\x00\x07"  # an object whose first key has 7 letters
 _VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]')
-_NAMES = re.compile(rb'"feature_names"\s*:\s*(\[[^\]]*\])')
+_NAMES = re.compile(rb'"feature_names"\s{0,9}:\s{0,9}(?=\[)')
 _ESTIMATOR = re.compile(rb'_estimator_type\\*"\s*:\s*\\*"(classifier|regressor|ranker)')
 _CATEGORIES = re.compile(rb"pandas_categorical:\s*\[\s*\[")  # then columns are no plain numbers
-_TYPES = re.compile(rb'"feature_types"\s*:\s*\[[^\]]*"c"')
+_TYPES = re.compile(rb'"feature_types"\s{0,9}:\s{0,9}(?=\[)')
 _BOOSTERS = (b"gbtree", b"gblinear", b"dart")
 _OLD_ENDINGS = (".model", ".bin", ".xgb", ".bst", ".deprecated")
 ESTIMATORS = {"classifier": "XGBClassifier", "regressor": "XGBRegressor", "ranker": "XGBRanker"}
@@ -68,12 +68,21 @@ def _xgboost_json(path: str, size: int, read: Read) -> dict[str, Any] | None:
     if b'"learner"' not in start:
         return None
     version = _VERSION.search(end) or _VERSION.search(start)
-    found = _NAMES.search(start)
+    types = _list_after(_TYPES, start)
     try:
-        names = json.loads(found.group(1)) if found and not _TYPES.search(start) else []
-    except ValueError:
+        names = [] if b'"c"' in types else json.loads(_list_after(_NAMES, start) or b"[]")
+    except (ValueError, RecursionError):
         names = []
     return _xgboost(_dotted(version), names, "json", _class(start))
+
+
+def _list_after(key: re.Pattern[bytes], data: bytes) -> bytes:
+    """The text of a list by its key, the first of that name; as far as it was read."""
+    found = key.search(data)
+    if found is None:
+        return b""
+    end = data.find(b"]", found.end())
+    return data[found.end() : end + 1] if end >= 0 else data[found.end() :]
 
 
 def _xgboost_ubj(path: str, size: int, read: Read) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
@@ -91,6 +92,15 @@ def test_an_xgboost_file_tells_its_version_columns_and_class(ending: str, estima
     assert found.facts["serialization"] == ending
     expected = "xgboost.sklearn.XGBRegressor" if estimator else "xgboost.core.Booster"
     assert found.facts["model_class"] == expected
+
+
+@pytest.mark.parametrize("key", ["feature_types", "feature_names"])
+def test_a_file_of_keys_without_end_takes_no_time(key: str) -> None:
+    begin = b'{"learner":{'
+    content = begin + f'"{key}":['.encode() * (1_000_000 // len(f'"{key}":['))
+    started = time.process_time()
+    assert look({"m.json": content}).facts["names"] == []
+    assert time.process_time() - started < 2
 
 
 def test_an_old_binary_of_xgboost_is_known() -> None:

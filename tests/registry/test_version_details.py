@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import zipfile
 from typing import Any
 
@@ -126,6 +127,20 @@ def test_marks_become_elements() -> None:
     }
     for text, html in cases.items():
         assert markdown.render(text) == html
+
+
+@pytest.mark.parametrize(
+    "text", ["# a" + " " * 99_000 + "a", "# a" + " #" * 49_000 + "a", "#" + " " * 99_000]
+)
+def test_notes_of_spaces_take_no_time(text: str) -> None:
+    started = time.process_time()
+    markdown.render(text)
+    assert time.process_time() - started < 1
+
+
+def test_headings_may_be_closed() -> None:
+    assert markdown.render("# a # b ##") == "<h3>a # b</h3>"
+    assert markdown.render("#### #") == "<h6>#</h6>"
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
