@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from deployments.trying.profiles import profile_ask
 from deployments.views.deploy import _posted as posted
 from registry import selectors as registry
 from workspaces.errors import Invalid, Problem
+from workspaces.parsers import json_text
 
 UNPROCESSABLE = 422
 
@@ -63,9 +63,9 @@ def _samples(given: Mapping[str, str]) -> dict[str, Any]:
         text = str(given.get(name, "")).strip()
         try:
             if text:
-                found[name] = json.loads(text)
-        except (ValueError, RecursionError):
-            faults[name] = [_("must be JSON.")]
+                found[name] = json_text(text)
+        except Invalid as problem:
+            faults[name] = [problem.message]
     if faults:
         raise Invalid(_("The sample cannot be used."), fields=faults)
     return found

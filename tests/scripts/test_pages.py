@@ -93,6 +93,8 @@ def test_an_environment_may_be_written_out(made: Any) -> None:
         ({"environment": "inline", "environment_text": "{"}, "environment", "no JSON"),
         ({"models": "models:/gone/1"}, "models", "gone"),
         ({"sample": "{x"}, "sample", "no JSON"),
+        ({"sample": "[NaN]"}, "sample", "no JSON"),
+        ({"sample": '{"a": "\\u0000"}'}, "sample", "NUL"),
         ({"source": "0" * 64}, "script_name", "upload"),
     ],
 )
