@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from django.utils.translation import gettext as _
 
@@ -87,6 +92,21 @@ class Names:
             raise Invalid(text % {"path": shown_name(path)})
         self.files.add(path)
         self.folders.update(above)
+
+
+@contextmanager
+def name_held(folder: Path, name: str) -> Iterator[None]:
+    """Have the name of a model to oneself, among the processes of this node.
+
+    Args:
+        folder: of the studio's own, for lock files. There are 256 of them, whatever the names.
+    """
+    locks = folder / "names"
+    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:2]
+    with (locks / part).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _above(path: str) -> list[str]:

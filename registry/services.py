@@ -57,15 +57,15 @@ def model_register_from_run(
     chosen = _choose(run, path)
     if isinstance(chosen, str):
         return _register_artifact(run, chosen, details, user)
-    tracking_models.model_create_if_absent(name)
-    stored = tracking_models.version_create(
-        name=name,
-        source=chosen.source,
-        run_id=run.id,
-        model_id=chosen.model_id,
-        description=description,
-        tags=details.tags,
-    )
+    with registering.model_for_version(name):
+        stored = tracking_models.version_create(
+            name=name,
+            source=chosen.source,
+            run_id=run.id,
+            model_id=chosen.model_id,
+            description=description,
+            tags=details.tags,
+        )
     by = user.get_username() if user is not None else ""
     origin = {"kind": "run", "by": by, "path": chosen.path, "folder": chosen.label.split("/")[-1]}
     registering.keep(stored, details, origin, Found("mlflow"))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from registry.deleted import keeping
 from registry.deleted.claiming import claimed
-from registry.incoming.registering import model_remove_if_empty
+from registry.incoming.registering import model_for_version
 from registry.models import DeletedModel, DeletedVersion
 from registry.records import record_of, record_write
 from registry.values import HIDDEN_TAGS, own_tags
@@ -105,23 +105,19 @@ def _check_files(row: DeletedVersion) -> None:
 
 
 def _register(row: DeletedVersion) -> StoredVersion:
-    made = _model_make(row.name)
     try:
-        return tracking_models.version_create(
-            name=row.name,
-            source=row.source,
-            run_id=row.run_id,
-            model_id=row.model_id,
-            description=row.description,
-            tags={**row.tags, RESTORED: row.identity},
-        )
-    except BaseException as error:
-        if made:
-            model_remove_if_empty(row.name)
-        if isinstance(error, Invalid | NotFound):  # its run is gone, for example
-            text = _("MLflow refuses to register it again: %(why)s") % {"why": error.message}
-            raise Conflict(text, code="refused") from error
-        raise
+        with model_for_version(row.name, lambda: _model_make(row.name)):
+            return tracking_models.version_create(
+                name=row.name,
+                source=row.source,
+                run_id=row.run_id,
+                model_id=row.model_id,
+                description=row.description,
+                tags={**row.tags, RESTORED: row.identity},
+            )
+    except (Invalid, NotFound) as error:  # its run is gone, for example
+        text = _("MLflow refuses to register it again: %(why)s") % {"why": error.message}
+        raise Conflict(text, code="refused") from error
 
 
 def _made_before(row: DeletedVersion) -> StoredVersion | None:

@@ -43,12 +43,20 @@ BATCH = 1024 * 1024  # bytes that are handed to a thread at once
 MAX_FIELD = 2_000_000  # bytes of all plain fields together
 MAX_FIELDS = 100
 MAX_FORM_OVERHEAD = 200_000  # bytes of boundaries and headers, when free disk is looked at
+IDLE_S = 60.0  # a sender that is silent for so long is gone; a half-open connection never says so
 DRAIN_S = 30.0  # an upload that is refused is read to its end so long: browsers answer late
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Stalled(Problem):
+    """The sender fell silent."""
+
+    code = "timeout"
+    status = 408
 
 
 class Upload:
@@ -81,6 +89,11 @@ class Upload:
             self.problem = problem
         except OSError as error:
             self.problem = disk_problem(error)
+
+    def stalled(self) -> None:
+        """Nothing more comes."""
+        text = _("Nothing of the upload arrived for %(seconds)s seconds; send it again.")
+        self.problem = self.problem or Stalled(text % {"seconds": f"{IDLE_S:g}"})
 
     def finish(self) -> None:
         """The body is over."""
@@ -269,7 +282,13 @@ async def _stream(upload: Upload, receive: Receive) -> bool:
     held = bytearray()
     deadline = None
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(IDLE_S):
+                message = await receive()
+        except TimeoutError:
+            upload.stalled()
+            await asyncio.to_thread(upload.finish)
+            return True
         if message["type"] == "http.disconnect":
             await asyncio.to_thread(upload.finish)
             return False

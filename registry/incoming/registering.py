@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
-from registry import facts, rules, samples
+from registry import facts, names, rules, samples
 from registry.files import manifest_sha256
 from registry.formats import wrapping
 from registry.formats.recognising import Found, recognise
@@ -242,32 +243,48 @@ def _wrapped(
 def _publish(staging: Staging, details: Details, origin: Origin) -> StoredVersion:
     place = tracking_places.place_new(details.name, origin.run_id)
     staging.publishes(place.source)
-    made_model = False
     try:
         tracking_places.place_fill(place, staging.folder)
         tracking_places.place_finish(place)
-        made_model = tracking_models.model_create_if_absent(details.name)
-        stored = tracking_models.version_create(
-            name=details.name,
-            source=place.source,
-            run_id=origin.run_id,
-            model_id=place.model_id,
-            description=details.description,
-            tags=details.tags,
-        )
+        with model_for_version(details.name):
+            stored = tracking_models.version_create(
+                name=details.name,
+                source=place.source,
+                run_id=origin.run_id,
+                model_id=place.model_id,
+                description=details.description,
+                tags=details.tags,
+            )
     except BaseException:
         with contextlib.suppress(Problem):  # else the next sweep does it
             tracking_places.place_remove_unless_used(place.source)
             staging.published()
-        if made_model:
-            model_remove_if_empty(details.name)
         raise
     staging.published()
     return stored
 
 
-def model_remove_if_empty(name: str) -> None:
-    """Take back a model that was made for a version that then could not be."""
+@contextlib.contextmanager
+def model_for_version(name: str, make: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Make a model unless it lives, for a version that is made inside the block.
+
+    When that fails, a model that was made is taken back. One name at a time: else a version that
+    somebody else made meanwhile would be deleted with it.
+
+    Args:
+        make: makes the model; whether it was absent.
+    """
+    with names.name_held(settings.SLIPWAY.data.run, name):
+        made = make() if make else tracking_models.model_create_if_absent(name)
+        try:
+            yield
+        except BaseException:
+            if made:
+                _model_remove_if_empty(name)
+            raise
+
+
+def _model_remove_if_empty(name: str) -> None:
     with contextlib.suppress(Problem):
         if not tracking_models.versions_search(name, max_results=1).items:
             tracking_models.model_delete(name)

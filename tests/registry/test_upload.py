@@ -21,13 +21,13 @@ import pytest
 from django.test import Client
 
 from registry import selectors
-from registry.incoming import staging
+from registry.incoming import receiving, registering, staging
 from registry.models import VersionRecord
 from tests.registry import made
 from tests.registry.asgi import body, hang_up, post, upload
 from tests.registry.conftest import Store
 from workspaces import tracking_models, tracking_places
-from workspaces.errors import NotFound
+from workspaces.errors import NotFound, Unavailable
 from workspaces.tokens import token_create
 from workspaces.tracking_model_files import ModelFolder
 
@@ -48,7 +48,7 @@ def place(store: Store, tmp_path: Path, settings: Any) -> Iterator[Path]:
     root = tmp_path / "artifacts"
     settings.SLIPWAY = dataclasses.replace(settings.SLIPWAY, data=data, artifact_root=str(root))
     yield root / "registered"
-    assert list((data.tmp / "uploads").glob("*")) == []
+    assert list(data.incoming.glob("*")) == []
 
 
 @pytest.fixture
@@ -193,6 +193,8 @@ REFUSED: dict[str, tuple[list[tuple[str, bytes]], dict[str, Any], str]] = {
     "a way out": ([("../a", b"x")], {"name": "m"}, ""),
     "an absolute path": ([("/etc/a", b"x")], {"name": "m"}, ""),
     "a name that is not UTF-8": ([("a\udce9", b"x")], {"name": "m"}, ""),
+    "an archive whose name is not UTF-8": ([("\udcff.zip", _zip({"a": b"x"}))], {"name": "m"}, ""),
+    "an archive whose name is broken": ([("a%0Ab.zip", _zip({"a": b"x"}))], {"name": "m"}, ""),
     "an archive with a way out": ([("m.zip", _zip({"../a": b"x"}))], {"name": "m"}, ""),
     "a broken archive": ([("m.zip", b"PK")], {"name": "m"}, ""),
     "an MLmodel that is none": ([("MLmodel", b"nothing")], {"name": "m"}, ""),
@@ -241,7 +243,7 @@ def test_without_a_token_nothing_is_even_received(place: Path) -> None:
     assert post("/api/v1/models", content, {"Authorization": "Bearer wrong"}).status_code == 401
     assert post("/register/", content, {}).status_code == 403
     assert not (place.parent.parent / "data").exists()
-    (place.parent.parent / "data" / "tmp" / "uploads").mkdir(parents=True)
+    (place.parent.parent / "data" / "incoming").mkdir(parents=True)
 
 
 def test_a_connection_that_is_cut_leaves_nothing(token: str, place: Path) -> None:
@@ -249,6 +251,16 @@ def test_a_connection_that_is_cut_leaves_nothing(token: str, place: Path) -> Non
     for end in (len(whole) // 2, len(whole) - 10):
         assert hang_up(token, whole[:end]) == []
         assert nothing_is_there(place)
+
+
+def test_a_sender_that_falls_silent_leaves_nothing(
+    token: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "IDLE_S", 0.2)
+    sent = hang_up(token, body([("a", bytes(3_000_000))], {"name": "m"})[:-10], silent=True)
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["code"] == "timeout"
+    assert nothing_is_there(place)
 
 
 def test_a_form_without_its_end_is_refused(token: str, place: Path) -> None:
@@ -285,6 +297,33 @@ def test_when_mlflow_refuses_the_files_are_taken_back(
     answer = upload(token, {"a": b"x"}, name="m")
     assert answer.status_code == 503
     assert nothing_is_there(place)
+
+
+def test_a_model_that_failed_is_not_taken_from_who_registers_it_next(
+    token: str, place: Path, store: Store
+) -> None:
+    """Both make the first version of a model at once; MLflow refuses one of them."""
+    failing, others = threading.Event(), []
+
+    def other() -> None:
+        failing.wait(10)
+        with registering.model_for_version("m"):
+            others.append(store.version_make("m", place))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+
+    def fail() -> None:
+        with registering.model_for_version("m"):
+            failing.set()
+            time.sleep(0.3)  # the other one is at it
+            raise Unavailable("no")
+
+    with pytest.raises(Unavailable):
+        fail()
+    thread.join(timeout=20)
+    assert others == ["1"]
+    assert tracking_models.version_get("m", "1").version == "1"
 
 
 # --- killed --------------------------------------------------------------------------------------
