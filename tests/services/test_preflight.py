@@ -14,6 +14,7 @@ import pytest
 from deployments import trying
 from deployments.building import runtimes
 from deployments.building.base_images import minor_by_name
+from deployments.building.pythons import own_minor
 from deployments.choices import OperationKind
 from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.drivers.fake import FakeDriver
@@ -125,6 +126,10 @@ def test_a_python_that_is_not_here(tmp_path: Path, place: Target) -> None:
     result, sentence = results(target="local")["python"]
     assert result == "failed"
     assert sentence.startswith("The model needs Python 2.7; this machine has ")
+    asked = results(target="local", deployment={"pythonVersion": own_minor()})
+    assert asked["python"] == ("passed", f"Runs on Python {own_minor()}.")
+    assert asked["other-python"][0] == "warning"
+    assert "made with Python 2.7" in asked["other-python"][1]
     assert results(target="fake")["python"][0] == "passed"
 
 
