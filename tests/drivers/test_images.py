@@ -259,9 +259,9 @@ def load_old(driver: DockerDriver, tag: str, kind: str) -> None:
 
 
 def test_runtimes_of_earlier_versions_go_and_the_present_one_stays(
-    builder: Builder,
+    builder: Builder, source_root: Path
 ) -> None:
-    root = Path(images.__file__).resolve().parent.parent
+    root = source_root
     current = images.runtime_image(builder, runtime_root=root)
     old = f"slipway/runtime:test{uuid.uuid4().hex[:8]}"
     foreign = f"slipway-else/runtime:test{uuid.uuid4().hex[:8]}"

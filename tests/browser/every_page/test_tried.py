@@ -75,7 +75,7 @@ def test_try_it_first_is_followed_on_the_deploy_page(
     page.get_by_text("Try it with your own sample").click()
     page.get_by_label("A request").fill("{")
     page.get_by_role("button", name="Try it again").click()
-    expect(trial.get_by_role("alert")).to_contain_text("must be JSON")
+    expect(trial.get_by_role("alert")).to_contain_text("is no JSON")
     page.get_by_label("A request").fill('{"inputs": [1]}')
     page.get_by_role("button", name="Try it again").click()
     expect(trial).to_contain_text("Pre-flight: Queued…")
