@@ -192,7 +192,8 @@ def _profile_context(info: VersionInfo, given: Mapping[str, str]) -> dict[str, A
     kind = OperationKind.PROFILE
     found = findings.findings_of(name, version, kind)
     wanted = _target(given.get("target", ""))
-    place = wanted or _target(found[0].target if found else "") or (places[0] if places else None)
+    nearest = min(places, key=lambda item: item.kind != "local", default=None)
+    place = wanted or _target(found[0].target if found else "") or nearest
     context: dict[str, Any] = {"name": name, "version": version, "targets": places, "place": place}
     context |= {"given": given, "problem": None, "script": script}
     context["lacks_script"] = info.needs_script and script is None
