@@ -22,6 +22,7 @@ Case = tuple[int, int]  # clients, rows
 CASES: tuple[Case, ...] = tuple((clients, rows) for rows in (1, 1000) for clients in (1, 8, 64))
 WARM_UP = 1.0  # seconds
 STARTS = 4
+PATIENCE = 20.0  # seconds
 
 
 @dataclass
@@ -54,34 +55,39 @@ def of_model(
     for number, name in enumerate(servers):
         work = folder / f"{model.name}-{number}"
         work.mkdir()
-        server = attempt(f"{name} with {model.name}", partial(ALL[name], model, work))
+        server = attempt(name, model, partial(ALL[name], model, work))
         if server is not None:
             made[name] = server
-    first: dict[str, list[float]] = {name: [] for name in made}
-    for _ in range(STARTS):  # the first also fills the disk's cache and writes .pyc files
-        for name in list(made):
-            took = attempt(f"{name} with {model.name}", partial(start, made[name], model))
-            if took is None:
-                del made[name]
-            else:
-                first[name].append(took)
+    first = starts(made, model)
     found = {}
-    for name, server in made.items():
-        work = folder / f"{model.name}-{servers.index(name)}"
-        loads = partial(loaded, server, model, work, cases, seconds)
-        measured = attempt(f"{name} with {model.name}", loads)
+    for name in first:
+        loads = partial(loaded, made[name], model, cases, seconds, folder)
+        measured = attempt(name, model, loads)
         if measured is not None:
             measured.start = min(first[name])
             found[name] = measured
     return found
 
 
-def attempt(what: str, make: Callable[[], Made]) -> Made | None:
+def starts(servers: dict[str, Server], model: Model) -> dict[str, list[float]]:
+    """Return the seconds to the first answer of those that started each time."""
+    first: dict[str, list[float]] = {name: [] for name in servers}
+    for _ in range(STARTS):  # the first also fills the disk's cache and writes .pyc files
+        for name in list(first):
+            took = attempt(name, model, partial(start, servers[name], model))
+            if took is None:
+                del first[name]
+            else:
+                first[name].append(took)
+    return first
+
+
+def attempt(name: str, model: Model, make: Callable[[], Made]) -> Made | None:
     """Return what was made or measured, or None after saying why it could not be."""
     try:
         return make()
     except (Missing, RuntimeError, ValueError, OSError, SubprocessError) as error:
-        print(f"Left out: {what}: {error}", file=sys.stderr)
+        print(f"Left out: {name} with {model.name}: {error}", file=sys.stderr)
         return None
 
 
@@ -95,7 +101,7 @@ def start(server: Server, model: Model) -> float:
 
 
 def loaded(
-    server: Server, model: Model, work: Path, cases: Sequence[Case], seconds: float
+    server: Server, model: Model, cases: Sequence[Case], seconds: float, work: Path
 ) -> Measured:
     """Start a server, and measure its memory and what it answers under load."""
     body = {rows: model.body(rows, server.dialect) for rows in {rows for _, rows in cases} | {1}}
@@ -105,7 +111,10 @@ def loaded(
         for clients, rows in cases:
             ask = (server.url, server.headers, body[rows], clients)
             measure(*ask, WARM_UP, work)
-            measured.load[clients, rows] = result = measure(*ask, seconds, work)
+            result = measure(*ask, seconds, work)
+            if not result.rate:  # nothing in that time: it is slower, not infinitely slow
+                result = measure(*ask, PATIENCE, work)
+            measured.load[clients, rows] = result
             print(f"{model.name:8}{server.name:28}{clients:>4}{rows:>6}", end="", file=sys.stderr)
             print(f"{result.rate:>10.0f}{result.p50:>9.2f}{result.p99:>9.2f}", file=sys.stderr)
         return measured
