@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -131,6 +131,29 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Only:
+    """Which values of runs are wanted, by name; None for all of a kind.
+
+    Tags that say what a run is (its name, user, parent, source, commit) always come.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    params: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+EVERYTHING = Only()
+OWN_TAGS = (  # what `Run` itself reads, beside those that are asked for
+    "mlflow.runName",
+    "mlflow.parentRunId",
+    LEGACY_MODELS,
+    "mlflow.user",
+    "mlflow.source.name",
+    "mlflow.source.git.commit",
+)
+
+
+@dataclass(frozen=True)
 class Point:
     step: int
     at_ms: int
@@ -202,6 +225,24 @@ class ModelCard:
 
 def _own(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: tags[key] for key in sorted(tags) if not key.startswith("mlflow.")}
+
+
+def narrowed(run: Run, only: Only) -> Run:
+    """A run with no more values than were wanted."""
+    if only == EVERYTHING:
+        return run
+    tags = None if only.tags is None else (*only.tags, *OWN_TAGS)
+    return replace(
+        run,
+        params=_chosen(run.params, only.params),
+        metrics=_chosen(run.metrics, only.metrics),
+        tags=_chosen(run.tags, tags),
+        steps=_chosen(run.steps, only.metrics),
+    )
+
+
+def _chosen(values: Mapping[str, T], names: tuple[str, ...] | None) -> Mapping[str, T]:
+    return values if names is None else {key: values[key] for key in values if key in names}
 
 
 def experiment_value(entity: Any) -> Experiment:
