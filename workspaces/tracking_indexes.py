@@ -1,6 +1,6 @@
 """Indexes that Slipway adds to an MLflow store it owns, for what its pages ask.
 
-MLflow's tables have none over the experiment of a run or over a metric's value. Ours change no
+MLflow's tables have none over the experiment of a run or over any value. Ours change no
 answer, only how it is found; without them everything works, slower. MLflow's migrations may copy
 tables and forget indexes, so `manage.py upgrade` takes them away before and `prepare_store` makes
 them again. docs/adr/0016 says what they cost and what they bring.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+PREFIX = 64  # characters
 INDEXES = {
     # a page of an experiment by start, and counts by status, from the index alone
     "slipway_runs_by_start": (
@@ -20,8 +21,10 @@ INDEXES = {
     ),
     # runs in the order of a metric
     "slipway_latest_by_value": "latest_metrics (key, is_nan, value)",
-    # children of runs; a prefix, because PostgreSQL bounds what an index row may hold
-    "slipway_children": "tags (substr(value, 1, 64)) WHERE key = 'mlflow.parentRunId'",
+    # runs with a value of a parameter or tag, children of a run among them; the beginning of the
+    # value alone, because PostgreSQL bounds what an index row may hold
+    "slipway_params_by_value": f"params (key, substr(value, 1, {PREFIX}))",
+    "slipway_tags_by_value": f"tags (key, substr(value, 1, {PREFIX}))",
 }
 DIALECTS = ("sqlite", "postgresql")
 

@@ -19,6 +19,7 @@ from workspaces.tracking_stores import store_id
 
 COUNTS_KEPT_S = 60.0  # they only choose the way, never the answer
 FEW_RUNS = 500  # sorting them is quick, however the index lies
+FEW_CANDIDATES = 2_000  # beginning with them is quicker than any walk
 
 _counts: dict[Any, tuple[float, int]] = {}
 _counts_lock = threading.Lock()
@@ -28,6 +29,7 @@ def page_ids(session: Any, search: Search, offset: int, most: int) -> list[str]:
     """Ids of the runs from `offset` on, in order, at most `most`."""
     if not search.experiments:
         return []
+    _begin_with_few(session, search)
     segments = _segments(session, search, offset + most)
     found: list[str] = []
     for number, segment in enumerate(segments):
@@ -40,6 +42,21 @@ def page_ids(session: Any, search: Search, offset: int, most: int) -> list[str]:
         elif offset:  # all of this segment lies before the page
             offset -= _length(session, segment)
     return found
+
+
+def _begin_with_few(session: Any, search: Search) -> None:
+    """Look for a condition that few runs meet; MLflow's filters join theirs with "and"."""
+    from sqlalchemy import func, literal_column, select
+
+    if search.few:
+        return
+    bound = literal_column(str(FEW_CANDIDATES))
+    for candidates in search.candidates:
+        count = select(func.count()).select_from(candidates.limit(bound).subquery())
+        if session.scalar(count) < FEW_CANDIDATES:
+            search.conditions.insert(0, tables().runs.c.run_uuid.in_(candidates))
+            search.few = True
+            return
 
 
 def _ids(session: Any, segment: Any, offset: int, most: int) -> list[str]:
@@ -62,8 +79,8 @@ def _segments(session: Any, search: Search, depth: int) -> list[Any]:
     if single and single.kind == "metric" and _walks(session, search, depth):
         return _by_metric(session, search, single)
     if single and (single.kind, single.key) == ("attribute", "start_time"):
-        return _by_start(search, single)
-    return [_sorted(search)]
+        return _by_start(session, search, single)
+    return [_sorted(session, search)]
 
 
 def _walks(session: Any, search: Search, depth: int) -> bool:
@@ -103,10 +120,18 @@ def _among(column: Any, values: Sequence[Any]) -> Any:
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _scope(search: Search) -> list[Any]:
+def _experiments(session: Any, search: Search, *, by_index: bool) -> Any:
+    """Which experiments. A sum is in no index: without one SQLite begins with what is left."""
+    column = tables().runs.c.experiment_id
+    if not by_index and is_sqlite(session):
+        column = column + 0
+    return _among(column, search.experiments)
+
+
+def _scope(session: Any, search: Search) -> list[Any]:
     runs = tables().runs
     return [
-        _among(runs.c.experiment_id, search.experiments),
+        _experiments(session, search, by_index=not search.few),
         _among(runs.c.lifecycle_stage, search.stages),
         *search.conditions,
     ]
@@ -117,12 +142,12 @@ def _last() -> list[Any]:
     return [tables().runs.c.start_time.desc(), tables().runs.c.run_uuid]
 
 
-def _by_start(search: Search, order: Order) -> list[Any]:
+def _by_start(session: Any, search: Search, order: Order) -> list[Any]:
     """Runs without a start come last; an index has them first or last, by database."""
     from sqlalchemy import select
 
     runs = tables().runs
-    query = select(runs.c.run_uuid).where(*_scope(search))
+    query = select(runs.c.run_uuid).where(*_scope(session, search))
     start = runs.c.start_time if order.ascending else runs.c.start_time.desc()
     return [
         query.where(runs.c.start_time.is_not(None)).order_by(start, runs.c.run_uuid),
@@ -135,15 +160,12 @@ def _by_metric(session: Any, search: Search, order: Order) -> list[Any]:
     from sqlalchemy import false, select, true
 
     runs, latest = tables().runs, tables().latest
-    experiment = runs.c.experiment_id
-    if is_sqlite(session):  # a sum is in no index: SQLite must begin with the metric's
-        experiment = experiment + 0
     walked = (
         select(runs.c.run_uuid)
         .join(latest, latest.c.run_uuid == runs.c.run_uuid)
         .where(
             latest.c.key == order.key,
-            _among(experiment, search.experiments),
+            _experiments(session, search, by_index=False),
             _among(runs.c.lifecycle_stage, search.stages),
             *search.conditions,
         )
@@ -152,7 +174,7 @@ def _by_metric(session: Any, search: Search, order: Order) -> list[Any]:
     has = select(latest.c.run_uuid).where(
         latest.c.key == order.key, latest.c.run_uuid == runs.c.run_uuid
     )
-    without = select(runs.c.run_uuid).where(*_scope(search), ~has.correlate(runs).exists())
+    without = select(runs.c.run_uuid).where(*_scope(session, search), ~has.correlate(runs).exists())
     return [
         walked.where(latest.c.is_nan == false()).order_by(value, *_last()),
         walked.where(latest.c.is_nan == true()).order_by(value, *_last()),
@@ -160,7 +182,7 @@ def _by_metric(session: Any, search: Search, order: Order) -> list[Any]:
     ]
 
 
-def _sorted(search: Search) -> Any:
+def _sorted(session: Any, search: Search) -> Any:
     """Every run of the experiments, sorted by whatever was asked for."""
     from sqlalchemy import and_, case, select, true
 
@@ -183,5 +205,5 @@ def _sorted(search: Search) -> Any:
     start, run_id = _last()
     if all((order.kind, order.key) != ("attribute", "start_time") for order in search.orders):
         clauses.append(start)
-    query = select(runs.c.run_uuid).select_from(source).where(*_scope(search))
+    query = select(runs.c.run_uuid).select_from(source).where(*_scope(session, search))
     return query.order_by(*clauses, run_id)

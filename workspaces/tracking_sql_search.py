@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from workspaces.tracking_indexes import PREFIX
 from workspaces.tracking_stores import stores
 
 View = Literal["active", "deleted", "all"]
@@ -23,7 +24,6 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 RUN_NAME = "mlflow.runName"
 PARENT = "mlflow.parentRunId"
-PARENT_PREFIX = 64  # characters of a parent's id that are indexed: PostgreSQL bounds index rows
 
 
 class _BeyondError(Exception):
@@ -41,13 +41,15 @@ class Order:
 
 @dataclass
 class Search:
-    """A question for ids of runs. `few`: its conditions leave few runs, whatever the order."""
+    """A question for ids of runs."""
 
     experiments: tuple[int, ...]
     stages: tuple[str, ...]
     conditions: list[Any] = field(default_factory=list)
     orders: tuple[Order, ...] = ()
-    few: bool = False
+    # of a condition: the ids it leaves, by an index over values; whichever has few is begun with
+    candidates: list[Any] = field(default_factory=list)
+    few: bool = False  # the conditions leave few runs, whatever the order
 
 
 @functools.cache
@@ -138,11 +140,9 @@ def _add(search: Search, comparison: dict[str, Any], dialect: str) -> None:
     )
     if not known:  # of data sets
         raise _BeyondError
-    if kind == "tag" and key == PARENT and comparator == "=":
-        search.conditions.append(_child_of(value))
-        search.few = True
-        return
     search.conditions.append(_has(kind, key, comparator, value, dialect))
+    if comparator in {"=", ">", ">=", "<", "<="}:
+        search.candidates.append(_candidates(kind, key, comparator, value, dialect))
 
 
 def _has(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
@@ -166,21 +166,21 @@ def _has(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
     return found.correlate(runs).exists()
 
 
-def _child_of(parent: str) -> Any:
-    from sqlalchemy import select
+def _candidates(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
+    """Ids of runs that may fit: all that do, and none but by a long value's end."""
+    from mlflow.utils.search_utils import SearchUtils
+    from sqlalchemy import false, select
 
-    tags = tables().tags.alias()
-    children = select(tags.c.run_uuid).where(*parent_is(tags, [parent]))
-    return tables().runs.c.run_uuid.in_(children)
+    table = table_of(kind).alias()
+    found = select(table.c.run_uuid).where(table.c.key == key)
+    if kind != "metric":
+        return found.where(beginning(table) == value[:PREFIX])
+    wanted = SearchUtils.get_sql_comparison_func(comparator, dialect)(table.c.value, float(value))
+    return found.where(table.c.is_nan == false(), wanted)
 
 
-def parent_is(tags: Any, parents: Sequence[str]) -> list[Any]:
-    """Conditions for the tags that name one of these runs as parent, as the index has them."""
+def beginning(table: Any) -> Any:
+    """What the index over values has, in its own words."""
     from sqlalchemy import func, literal_column
 
-    start = func.substr(tags.c.value, literal_column("1"), literal_column(str(PARENT_PREFIX)))
-    return [
-        tags.c.key == literal_column(f"'{PARENT}'"),
-        start.in_([parent[:PARENT_PREFIX] for parent in parents]),
-        tags.c.value.in_(list(parents)),
-    ]
+    return func.substr(table.c.value, literal_column("1"), literal_column(str(PREFIX)))

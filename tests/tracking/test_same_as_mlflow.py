@@ -31,15 +31,15 @@ TEXTS = ("", "a", "A", "aa", "b%", "_", "é", "<b>", "x" * 300, "it's", "10", "9
 NUMBERS = (0.0, -0.0, 1.0, 1.5, -2.0, 1e308, 5e-324, math.nan, math.inf, -math.inf)
 numbers = st.one_of(st.sampled_from(NUMBERS), st.floats(width=32))
 texts = st.sampled_from(TEXTS)
-maybe_time = st.one_of(st.none(), st.integers(0, 3), st.just(1_700_000_000_000))
+times = st.one_of(st.integers(0, 3), st.just(1_700_000_000_000))
 runs = st.lists(
     st.fixed_dictionaries(
         {
             "experiment_id": st.sampled_from((1, 1, 1, 2)),
             "status": st.sampled_from(("RUNNING", "FINISHED", "FAILED", "KILLED")),
             "lifecycle_stage": st.sampled_from(("active", "active", "active", "deleted")),
-            "start_time": maybe_time,
-            "end_time": maybe_time,
+            "start_time": times,
+            "end_time": st.one_of(st.none(), times),
             "name": st.one_of(st.none(), texts),
             "metrics": st.dictionaries(st.sampled_from(KEYS), numbers, max_size=4),
             "params": st.dictionaries(st.sampled_from(KEYS), texts, max_size=3),
