@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workspaces.tracking_database import reading
-from workspaces.tracking_sql_pages import page_ids
+from workspaces.tracking_sql_pages import page_ids, runs_counted
 from workspaces.tracking_sql_rows import runs_of
 from workspaces.tracking_sql_search import View, search_of
 from workspaces.tracking_stores import mlflow_errors, stores
@@ -47,3 +47,18 @@ def runs_page(
         runs = runs_of(session, ids[:limit], only)
     more = len(ids) > limit
     return Page(runs, SearchUtils.create_page_token(offset + limit).decode() if more else "")
+
+
+def matching_count(experiment_ids: Sequence[str], view: View, filter: str, most: int) -> int | None:
+    """How many runs a filter leaves, no more than `most`; None: only MLflow's own store knows.
+
+    Raises:
+        Invalid: on "filter" with MLflow's message; Unavailable.
+    """
+    store, _registry = stores()
+    with mlflow_errors(field="filter"):
+        search = search_of(experiment_ids, view, filter, (), str(store.engine.dialect.name))
+    if search is None:
+        return None
+    with reading(field="filter") as session:
+        return runs_counted(session, search, most)

@@ -44,13 +44,26 @@ def page_ids(session: Any, search: Search, offset: int, most: int) -> list[str]:
     return found
 
 
+def runs_counted(session: Any, search: Search, most: int) -> int:
+    """How many runs there are, no more than `most`."""
+    from sqlalchemy import literal_column, select
+
+    if not search.experiments:
+        return 0
+    _begin_with_few(session, search)
+    bound: Any = literal_column(str(most))
+    return _length(
+        session, select(tables().runs.c.run_uuid).where(*_scope(session, search)).limit(bound)
+    )
+
+
 def _begin_with_few(session: Any, search: Search) -> None:
     """Look for a condition that few runs meet; MLflow's filters join theirs with "and"."""
     from sqlalchemy import func, literal_column, select
 
     if search.few:
         return
-    bound = literal_column(str(FEW_CANDIDATES))
+    bound: Any = literal_column(str(FEW_CANDIDATES))
     for candidates in search.candidates:
         count = select(func.count()).select_from(candidates.limit(bound).subquery())
         if session.scalar(count) < FEW_CANDIDATES:

@@ -67,6 +67,27 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class RunCounts:
+    """How many runs there are, by MLflow's words for their status."""
+
+    by_status: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names in use, sorted. `complete` is False when only some of the runs were looked at."""
+
+    metrics: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
 class Dataset:
     name: str
     digest: str

@@ -27,7 +27,7 @@ quick = settings(
 long = settings(quick, max_examples=MANY)
 
 KEYS = ("loss", "a b/c.d", "ключ", "%_", "mlflow.x", "it's")
-TEXTS = ("", "a", "A", "aa", "b%", "_", "é", "<b>", "x" * 300, "it's", "10", "9")
+TEXTS = ("", "a", "A", "aa", "b%", "_", "é", "<b>", "x" * 200, "it's", "10", "9")
 NUMBERS = (0.0, -0.0, 1.0, 1.5, -2.0, 1e308, 5e-324, math.nan, math.inf, -math.inf)
 numbers = st.one_of(st.sampled_from(NUMBERS), st.floats(width=32))
 texts = st.sampled_from(TEXTS)
