@@ -46,7 +46,7 @@ def runs_counted(experiment_ids: Sequence[str], *, view: View = "active") -> Run
             .where(runs.experiment_id.in_(experiments), runs.lifecycle_stage.in_(STAGES[view]))
             .group_by(runs.status)
         )
-        return RunCounts({status: count for status, count in session.execute(query)})
+        return RunCounts(dict(session.execute(query).all()))
 
 
 def runs_matching(
@@ -159,7 +159,7 @@ def children_counted(run_ids: Sequence[str]) -> dict[str, int] | None:
                 .where(runs.lifecycle_stage == "active")
                 .group_by(tags.c.value)
             )
-            found |= {parent: count for parent, count in session.execute(query)}
+            found |= dict(session.execute(query).all())
     return found
 
 
