@@ -91,10 +91,9 @@ def _keys_over_http(experiment_ids: list[str], view: View) -> Keys:
 def keys_of(runs: Sequence[Run], *, complete: bool = True) -> Keys:
     """Names in use in runs that are read already."""
     return Keys(
-        *(
-            tuple(sorted({key for run in runs for key in getattr(run, kind)}))
-            for kind in ("metrics", "params", "tags")
-        ),
+        metrics=tuple(sorted({key for run in runs for key in run.metrics})),
+        params=tuple(sorted({key for run in runs for key in run.params})),
+        tags=tuple(sorted({key for run in runs for key in run.tags})),
         complete=complete,
     )
 
@@ -114,16 +113,14 @@ def _keys_from_database(experiment_ids: list[str], view: View) -> Keys:
         if not complete:
             oldest = session.execute(ids.order_by(runs.start_time).limit(OLDEST)).scalars()
             chosen = [*chosen[:NEWEST], *oldest]
-        found = [
-            _names(session, table, chosen)
-            for table in (tables().latest, tables().params, tables().tags)
-        ]
-    names = [tuple(sorted(names)) for names, _all in found]
-    return Keys(*names, complete=complete and all(everything for _names, everything in found))
+        metrics, all_metrics = _names(session, tables().latest, chosen)
+        params, all_params = _names(session, tables().params, chosen)
+        tags, all_tags = _names(session, tables().tags, chosen)
+    return Keys(metrics, params, tags, complete and all_metrics and all_params and all_tags)
 
 
-def _names(session: Any, table: Any, run_ids: list[str]) -> tuple[set[str], bool]:
-    """Distinct keys of these runs, and whether every row was looked at."""
+def _names(session: Any, table: Any, run_ids: list[str]) -> tuple[tuple[str, ...], bool]:
+    """Distinct keys of these runs, sorted, and whether every row was looked at."""
     from sqlalchemy import func, select
 
     names: set[str] = set()
@@ -134,8 +131,8 @@ def _names(session: Any, table: Any, run_ids: list[str]) -> tuple[set[str], bool
             names.add(key)
             left -= count
         if left <= 0:
-            return names, False
-    return names, True
+            return tuple(sorted(names)), False
+    return tuple(sorted(names)), True
 
 
 def children_counted(run_ids: Sequence[str]) -> dict[str, int] | None:

@@ -8,6 +8,7 @@ are; `_walks` compares the two. docs/adr/0016 has what was measured.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from workspaces.tracking_stores import store_id
 
 COUNTS_KEPT_S = 60.0  # they only choose the way, never the answer
 FEW_RUNS = 500  # sorting them is quick, however the index lies
-FEW_CANDIDATES = 2_000  # beginning with them is quicker than any walk
+MOST_CANDIDATES = 20_000  # counted of one condition
+LOOKED_UP = 4  # a candidate costs as much as so many runs that a walk passes
 
 _counts: dict[Any, tuple[float, int]] = {}
 _counts_lock = threading.Lock()
@@ -29,7 +31,7 @@ def page_ids(session: Any, search: Search, offset: int, most: int) -> list[str]:
     """Ids of the runs from `offset` on, in order, at most `most`."""
     if not search.experiments:
         return []
-    _begin_with_few(session, search)
+    _begin_with_few(session, search, offset + most)
     segments = _segments(session, search, offset + most)
     found: list[str] = []
     for number, segment in enumerate(segments):
@@ -50,26 +52,36 @@ def runs_counted(session: Any, search: Search, most: int) -> int:
 
     if not search.experiments:
         return 0
-    _begin_with_few(session, search)
+    _begin_with_few(session, search, most)
     bound: Any = literal_column(str(most))
     return _length(
         session, select(tables().runs.c.run_uuid).where(*_scope(session, search)).limit(bound)
     )
 
 
-def _begin_with_few(session: Any, search: Search) -> None:
-    """Look for a condition that few runs meet; MLflow's filters join theirs with "and"."""
+def _begin_with_few(session: Any, search: Search, depth: int) -> None:
+    """Look for a condition that leaves so few runs that looking at all of them is less work.
+
+    A walk is thought to end after `depth` runs that meet every condition, as if the conditions
+    had nothing to do with each other and with the order.
+    """
+    if search.few or not search.candidates:
+        return
+    counted = [(_at_most(session, found), found) for found in search.candidates]
+    total = max(_count(session, None), 1)
+    share = math.prod(count / total for count, _ in counted if count < MOST_CANDIDATES)
+    least, candidates = min(counted, key=lambda pair: pair[0])
+    if least < MOST_CANDIDATES and least * share < LOOKED_UP * depth:
+        search.conditions.insert(0, tables().runs.c.run_uuid.in_(candidates))
+        search.few = True
+
+
+def _at_most(session: Any, candidates: Any) -> int:
     from sqlalchemy import func, literal_column, select
 
-    if search.few:
-        return
-    bound: Any = literal_column(str(FEW_CANDIDATES))
-    for candidates in search.candidates:
-        count = select(func.count()).select_from(candidates.limit(bound).subquery())
-        if session.scalar(count) < FEW_CANDIDATES:
-            search.conditions.insert(0, tables().runs.c.run_uuid.in_(candidates))
-            search.few = True
-            return
+    bound: Any = literal_column(str(MOST_CANDIDATES))
+    counted = select(func.count()).select_from(candidates.limit(bound).subquery())
+    return int(session.scalar(counted))
 
 
 def _ids(session: Any, segment: Any, offset: int, most: int) -> list[str]:
@@ -183,13 +195,16 @@ def _by_metric(session: Any, search: Search, order: Order) -> list[Any]:
             *search.conditions,
         )
     )
+    numbers = walked.where(latest.c.is_nan == false())
+    for bound in search.bounds.get(order.key, ()):  # of the walked row itself: a part of the index
+        numbers = numbers.where(bound(latest.c.value))
     value = latest.c.value if order.ascending else latest.c.value.desc()
     has = select(latest.c.run_uuid).where(
         latest.c.key == order.key, latest.c.run_uuid == runs.c.run_uuid
     )
     without = select(runs.c.run_uuid).where(*_scope(session, search), ~has.correlate(runs).exists())
     return [
-        walked.where(latest.c.is_nan == false()).order_by(value, *_last()),
+        numbers.order_by(value, *_last()),
         walked.where(latest.c.is_nan == true()).order_by(value, *_last()),
         without.order_by(*_last()),
     ]

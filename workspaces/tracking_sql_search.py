@@ -8,7 +8,7 @@ MLflow joins whole tables and sorts out doubles afterwards.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -49,6 +49,8 @@ class Search:
     orders: tuple[Order, ...] = ()
     # of a condition: the ids it leaves, by an index over values; whichever has few is begun with
     candidates: list[Any] = field(default_factory=list)
+    # by metric: what its own value must be, for a walk in the order of that metric
+    bounds: dict[str, list[Callable[[Any], Any]]] = field(default_factory=dict)
     few: bool = False  # the conditions leave few runs, whatever the order
 
 
@@ -141,8 +143,13 @@ def _add(search: Search, comparison: dict[str, Any], dialect: str) -> None:
     if not known:  # of data sets
         raise _BeyondError
     search.conditions.append(_has(kind, key, comparator, value, dialect))
-    if comparator in {"=", ">", ">=", "<", "<="}:
-        search.candidates.append(_candidates(kind, key, comparator, value, dialect))
+    if comparator not in {"=", ">", ">=", "<", "<="}:
+        return
+    search.candidates.append(_candidates(kind, key, comparator, value, dialect))
+    if kind == "metric":
+        number = float(value)
+        bound = compare(comparator, dialect)
+        search.bounds.setdefault(key, []).append(lambda column: bound(column, number))
 
 
 def _has(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
