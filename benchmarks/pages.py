@@ -189,7 +189,7 @@ def _of_studio(uri: str, long_run: str) -> Times:
     try:
         studio.up()
         with httpx.Client(base_url=studio.url, timeout=60, follow_redirects=True) as client:
-            _sign_in(client)
+            sign_in(client)
             experiment = _linked(client)
             found = {}
             for question in QUESTIONS:
@@ -212,7 +212,7 @@ def _state(question: Question) -> str:
     )
 
 
-def _sign_in(client: httpx.Client) -> None:
+def sign_in(client: httpx.Client) -> None:
     """Signs in, and waits until web has loaded MLflow."""
     page = client.get("/login/").raise_for_status().text
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
