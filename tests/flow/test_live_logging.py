@@ -1,4 +1,4 @@
-"""Four clients log 500 metrics a second together while people look: pages stay quick, all arrives."""
+"""Four clients log 500 metrics a second while people look: pages stay quick, nothing is lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ print(run, flush=True)
 begun = time.monotonic()
 for step in range({BATCHES}):
     now = int(time.time() * 1000)
-    client.log_batch(run, [Metric(f"live_{{n}}", step + n / 100, now, step) for n in range({BATCH})])
+    points = [Metric(f"live_{{n}}", step + n / 100, now, step) for n in range({BATCH})]
+    client.log_batch(run, points)
     time.sleep(max(0, begun + (step + 1) * {PACE_S} - time.monotonic()))
 print(time.monotonic() - begun)
 """
