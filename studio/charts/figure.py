@@ -169,6 +169,10 @@ def _layout(view: ChartView) -> dict[str, Any]:
     }
 
 
+def _grouped(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
 def _notes(series: Series, drawn: int, view: ChartView) -> Iterable[str]:
     import numpy as np
 
@@ -179,7 +183,7 @@ def _notes(series: Series, drawn: int, view: ChartView) -> Iterable[str]:
         yield _("No value was logged.") if view.low is None else _("No value lies here.")
         return
     if drawn < points:
-        words = {"drawn": number_format(drawn), "points": number_format(points)}
+        words = {"drawn": _grouped(drawn), "points": _grouped(points)}
         text = _("%(drawn)s of %(points)s values are drawn, lowest and highest among them.")
         yield text % words
     if not series.complete:
@@ -190,11 +194,11 @@ def _notes(series: Series, drawn: int, view: ChartView) -> Iterable[str]:
             "%(n)s value is not a number or infinite and leaves a gap.",
             "%(n)s values are not numbers or infinite and leave gaps.",
             odd,
-        ) % {"n": number_format(odd)}
+        ) % {"n": _grouped(odd)}
     below = int((values[np.isfinite(values)] <= 0).sum()) if view.log else 0
     if below:
         yield ngettext(
             "%(n)s value is not above 0 and has no place on a logarithmic axis.",
             "%(n)s values are not above 0 and have no place on a logarithmic axis.",
             below,
-        ) % {"n": number_format(below)}
+        ) % {"n": _grouped(below)}

@@ -24,6 +24,10 @@ GROUP_BYTES = 1_000_000_000  # of one row group, unpacked, as its file says
 CHUNK = 65_536
 
 
+def _grouped(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
 class NotATable(Exception):
     """The file cannot be read as one. The message says why, for people."""
 
@@ -46,9 +50,9 @@ class TablePage:
         if not self.rows:
             return ""
         words = {
-            "first": number_format(self.start + 1),
-            "last": number_format(self.start + len(self.rows)),
-            "total": number_format(self.total or 0),
+            "first": _grouped(self.start + 1),
+            "last": _grouped(self.start + len(self.rows)),
+            "total": _grouped(self.total or 0),
         }
         if self.total is None:
             return _("%(first)s–%(last)s") % words
