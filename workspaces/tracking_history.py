@@ -53,8 +53,9 @@ def history_read(
     Raises:
         NotFound: the run does not exist; Unavailable.
     """
-    reader = http if settings.SLIPWAY.tracking_is_remote else sql
-    return reader.history_read(run_id, key, axis, low, high, MOST_POINTS)
+    if settings.SLIPWAY.tracking_is_remote:
+        return http.history_read(run_id, key, axis, low, high, MOST_POINTS)
+    return sql.history_read(run_id, key, axis, low, high, MOST_POINTS)
 
 
 def histories_read(
@@ -74,9 +75,10 @@ def histories_read(
     wanted = list(dict.fromkeys(run_ids))
     if not wanted:
         return {}
-    reader = http if settings.SLIPWAY.tracking_is_remote else sql
     most = max(MOST_POINTS // len(wanted), 10_000)
-    return reader.histories_read(wanted, key, axis, low, high, most)
+    if settings.SLIPWAY.tracking_is_remote:
+        return http.histories_read(wanted, key, axis, low, high, most)
+    return sql.histories_read(wanted, key, axis, low, high, most)
 
 
 def history_rows(run_id: str, key: str) -> Iterator[tuple[int, int, float]]:
@@ -87,8 +89,9 @@ def history_rows(run_id: str, key: str) -> Iterator[tuple[int, int, float]]:
     meanwhile may be there or not.
     Raises: NotFound and Unavailable, when the first or a later piece is read.
     """
-    reader = http if settings.SLIPWAY.tracking_is_remote else sql
-    return reader.history_rows(run_id, key)
+    if settings.SLIPWAY.tracking_is_remote:
+        return http.history_rows(run_id, key)
+    return sql.history_rows(run_id, key)
 
 
 def history_since(run_id: str, key: str, mark: str = "") -> Tail:
@@ -98,8 +101,9 @@ def history_since(run_id: str, key: str, mark: str = "") -> Tail:
         mark: of the earlier answer; empty, or one that means nothing any more: everything.
     Raises: NotFound, Unavailable.
     """
-    reader = http if settings.SLIPWAY.tracking_is_remote else sql
-    return reader.history_since(run_id, key, mark, MOST_POINTS)
+    if settings.SLIPWAY.tracking_is_remote:
+        return http.history_since(run_id, key, mark, MOST_POINTS)
+    return sql.history_since(run_id, key, mark, MOST_POINTS)
 
 
 def metrics_latest(
@@ -112,5 +116,6 @@ def metrics_latest(
     Returns: by run id, then by key; nothing for runs that do not exist.
     Raises: Unavailable.
     """
-    reader = http if settings.SLIPWAY.tracking_is_remote else sql
-    return reader.metrics_latest(list(dict.fromkeys(run_ids)), keys)
+    if settings.SLIPWAY.tracking_is_remote:
+        return http.metrics_latest(list(dict.fromkeys(run_ids)), keys)
+    return sql.metrics_latest(list(dict.fromkeys(run_ids)), keys)

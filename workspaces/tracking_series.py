@@ -119,4 +119,4 @@ def thinned(rows: NDArray[Any], factor: int) -> NDArray[Any]:
     highest = first + np.where(nan, -np.inf, values).argmax(axis=1)
     odd = (first + nan.argmax(axis=1))[nan.any(axis=1)]
     kept = np.unique(np.concatenate([lowest, highest, odd, np.arange(count, len(rows))]))
-    return rows[kept]
+    return np.take(rows, kept)

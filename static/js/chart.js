@@ -3,7 +3,7 @@
 export const PALETTE = ["#0f6cbd", "#e46901", "#01a680", "#c276b2", "#2a297c", "#44091e", "#694802", "#595656"];  // studio/charts/colours.py
 const HEX = /^#[0-9a-f]{6}([0-9a-f]{2})?$/;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const motionless = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+const motionless = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
 
 // Colours of runs are named as in the light theme; with the alpha they came with.
 function ink(text) {

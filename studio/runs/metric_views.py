@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseStopPolling
 
-from studio.charts.colours import colour_of
+from studio.charts.colours import run_colour
 from studio.charts.figure import metric_figure
 from studio.charts.histories import history
 from studio.charts.view import ChartView
@@ -62,7 +62,7 @@ def chart(request: HttpRequest, run_id: str) -> HttpResponse:
     key, view = request.GET.get("key", ""), ChartView.of(request.GET)
     low, high = view.store_range
     series = history(run_id, key, axis=view.store_axis, low=low, high=high)
-    figure = metric_figure(key, series, view, colour_of(run_id))
+    figure = metric_figure(key, series, view, run_colour(run_id))
     response = HttpResponse(orjson.dumps(figure), content_type="application/json")
     response["Cache-Control"] = "private, no-store"
     return response

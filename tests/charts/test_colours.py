@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.charts.colours import DASHES, PALETTE, colour_of, mark_of
+from studio.charts.colours import DASHES, RUN_COLOURS, mark_of, run_colour
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SURFACES = {"light": "#ffffff", "dark": "#292929"}
@@ -72,23 +72,23 @@ def test_a_run_has_its_colour_for_ever() -> None:
     assert mark_of("0b5c9c1f7a9947b0a2f0d4f1c1a3e5d7") == mark_of(
         "0b5c9c1f7a9947b0a2f0d4f1c1a3e5d7"
     )
-    assert [colour_of(word) for word in ("a", "b", "c")] == ["#c276b2", "#e46901", "#595656"]
+    assert [run_colour(word) for word in ("a", "b", "c")] == ["#c276b2", "#e46901", "#595656"]
 
 
 def test_all_colours_and_dashes_are_used() -> None:
     marks = [mark_of(f"{number:032x}") for number in range(2_000)]
-    assert {mark.colour for mark in marks} == set(PALETTE)
-    assert len({(mark.colour, mark.dash) for mark in marks}) == len(PALETTE) * len(DASHES)
-    assert {PALETTE[mark.number - 1] for mark in marks} == set(PALETTE)
+    assert {mark.colour for mark in marks} == set(RUN_COLOURS)
+    assert len({(mark.colour, mark.dash) for mark in marks}) == len(RUN_COLOURS) * len(DASHES)
+    assert {RUN_COLOURS[mark.number - 1] for mark in marks} == set(RUN_COLOURS)
 
 
 def test_pages_scripts_and_figures_mean_the_same_colours() -> None:
     script = (ROOT / "static" / "js" / "chart.js").read_text("utf-8")
     listed = re.search(r"PALETTE = \[(.*?)\]", script)
     assert listed is not None
-    assert tuple(re.findall(r"#[0-9a-f]{6}", listed[1])) == PALETTE
-    assert tuple(palette("light")) == PALETTE
-    assert len(palette("dark")) == len(PALETTE)
+    assert tuple(re.findall(r"#[0-9a-f]{6}", listed[1])) == RUN_COLOURS
+    assert tuple(palette("light")) == RUN_COLOURS
+    assert len(palette("dark")) == len(RUN_COLOURS)
 
 
 @pytest.mark.parametrize("theme", SURFACES)

@@ -55,7 +55,11 @@ def test_a_run_with_a_model_offers_to_register_it(person: Client, store: Store) 
 
 def test_polling_stops_when_a_run_has_ended(person: Client, store: Store) -> None:
     run_id = store.run(store.experiment("live"), end="")
-    assert 'hx-trigger="every 3s"' in person.get(f"/runs/{run_id}/metrics/").content.decode()
+    html = person.get(f"/runs/{run_id}/metrics/").content.decode()
+    assert html.count('hx-trigger="every 3s"') == 2
+    store.client.log_metric(run_id, "first", 1.0)
+    html = person.get(f"/runs/{run_id}/metrics/table/?fresh=1").content.decode()
+    assert "Show the charts" in html
     assert person.get(f"/runs/{run_id}/state/").status_code == 200
     store.client.set_terminated(run_id)
     for part in ("state/", "metrics/table/"):
