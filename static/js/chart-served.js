@@ -44,6 +44,7 @@ class Chart {
     if (meta.origin !== null) { this.origin = meta.origin; this.unit = meta.unit; }
     if (this.range && this.whole) data = spliced(this.whole, data, this.range);
     else this.whole = data;
+    if (this.element.closest(".charts.single")) layout.height = 480;
     if (this.range) layout.xaxis.range = this.element.layout?.xaxis?.range;
     await draw(this.element, { data, layout });
     if (!this.listens) this.element.on("plotly_relayout", (change) => this.moved(change));

@@ -155,7 +155,7 @@ def _layout(view: ChartView) -> dict[str, Any]:
         "margin": {"l": 56, "r": 12, "t": 8, "b": 40},
         "showlegend": False,
         "hovermode": "x",
-        "uirevision": "keep",  # a zoom outlives new points
+        "uirevision": view.axis,  # a zoom outlives new points, but not another axis
         "xaxis": {
             "title": {"text": titles[view.axis]},
             "zeroline": False,
@@ -164,6 +164,7 @@ def _layout(view: ChartView) -> dict[str, Any]:
         "yaxis": {
             "zeroline": False,
             "type": "log" if view.log else "linear",
+            "uirevision": f"{view.axis} {view.log}",
             "exponentformat": "power",
         },
     }

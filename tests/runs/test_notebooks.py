@@ -129,6 +129,11 @@ def test_large_notebooks_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = {"output_type": "display_data", "data": {"image/png": PNG}}
     (cell,) = notebook_read(notebook(code("x", picture, picture))).cells
     assert [output.kind for output in cell.outputs] == ["image", "omitted"]
+    monkeypatch.setattr(notebooks, "ALL_CHARACTERS", 100)
+    read = notebook_read(notebook(code("x" * 90), code("y" * 90), code("z" * 90)))
+    assert sum(len(cell.html) for cell in read.cells) < 110
+    assert "not shown" in read.sentence
+    monkeypatch.setattr(notebooks, "ALL_CHARACTERS", 10**6)
     long = {"output_type": "stream", "text": "x" * 50_000}
     (cell,) = notebook_read(notebook(code("x", long))).cells
     assert len(cell.outputs[0].text) == notebooks.TEXT_CHARACTERS + 1

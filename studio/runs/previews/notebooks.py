@@ -25,6 +25,7 @@ MOST_CELLS = 300
 TEXT_CHARACTERS = 20_000  # of one output
 SOURCE_CHARACTERS = 100_000
 PICTURE_BYTES = 8_000_000  # of all pictures together
+ALL_CHARACTERS = 1_500_000  # of all sources and outputs together
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -67,7 +68,7 @@ def notebook_read(data: bytes) -> Notebook:
     except (ValueError, RecursionError) as error:
         raise NotANotebook from error
     raw = _cells(value)
-    budget = _Budget(PICTURE_BYTES)
+    budget = _Budget(PICTURE_BYTES, ALL_CHARACTERS)
     cells = tuple(_cell(cell, budget) for cell in raw[:MOST_CELLS] if isinstance(cell, dict))
     sentence = ""
     if len(raw) > MOST_CELLS:
@@ -75,6 +76,8 @@ def notebook_read(data: bytes) -> Notebook:
             "n": MOST_CELLS,
             "all": len(raw),
         }
+    elif not budget.characters:
+        sentence = _("The notebook is long; the rest of its text is not shown. Download it.")
     return Notebook(cells, sentence)
 
 
@@ -91,20 +94,25 @@ def _cells(value: Any) -> list[Any]:
 
 
 class _Budget:
-    """How many bytes of pictures may still be shown."""
+    """How much of a notebook may still be shown."""
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    def __init__(self, pictures: int, characters: int) -> None:
+        self.pictures, self.characters = pictures, characters
 
-    def take(self, size: int) -> bool:
-        if size > self.left:
+    def picture(self, size: int) -> bool:
+        if size > self.pictures:
             return False
-        self.left -= size
+        self.pictures -= size
         return True
+
+    def cut(self, text: str, most: int) -> str:
+        shown = text[: min(most, self.characters)]
+        self.characters -= len(shown)
+        return shown if len(shown) == len(text) else f"{shown}…"
 
 
 def _cell(cell: dict[str, Any], budget: _Budget) -> Cell:
-    source = _text(cell.get("source", cell.get("input")))[:SOURCE_CHARACTERS]
+    source = budget.cut(_text(cell.get("source", cell.get("input"))), SOURCE_CHARACTERS)
     kind = cell.get("cell_type")
     if kind == "markdown":
         return Cell("markdown", markdown.render(source))
@@ -126,11 +134,12 @@ def _cell(cell: dict[str, Any], budget: _Budget) -> Cell:
 def _outputs(raw: dict[str, Any], budget: _Budget) -> Iterator[Output]:
     kind = raw.get("output_type")
     if kind == "stream":
-        yield Output("text", _plain(raw.get("text")))
+        yield Output("text", _plain(raw.get("text"), budget))
     elif kind in {"error", "pyerr"}:
         trace = raw.get("traceback")
-        lines = [_plain(line) for line in trace] if isinstance(trace, list) else []
-        yield Output("error", "\n".join(lines) or f"{raw.get('ename')}: {raw.get('evalue')}")
+        lines = [line for line in trace if isinstance(line, str)] if isinstance(trace, list) else []
+        text = "\n".join(lines) or f"{raw.get('ename')}: {raw.get('evalue')}"
+        yield Output("error", _plain(text, budget))
     else:
         data = raw.get("data", raw)
         yield _richest(data if isinstance(data, dict) else {}, budget)
@@ -145,7 +154,7 @@ def _richest(data: dict[str, Any], budget: _Budget) -> Output:
             return picture
     plain = data.get("text/plain", data.get("text"))
     if plain is not None:
-        return Output("text", _plain(plain))
+        return Output("text", _plain(plain, budget))
     kinds = ", ".join(sorted(str(key) for key in data))[:200]
     return Output("omitted", _("An output that is not shown here: %(kinds)s") % {"kinds": kinds})
 
@@ -158,7 +167,7 @@ def _picture(content: Any, kind: str, budget: _Budget) -> Output | None:
         size = len(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         return None
-    if not budget.take(size):
+    if not budget.picture(size):
         return Output("omitted", _("A picture that is too large to be shown here."))
     return Output("image", f"data:{kind};base64,{text}")
 
@@ -170,6 +179,6 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plain(value: Any) -> str:
-    text = _ANSI.sub("", _text(value))
-    return text if len(text) <= TEXT_CHARACTERS else text[:TEXT_CHARACTERS] + "…"
+def _plain(value: Any, budget: _Budget) -> str:
+    text = _text(value)[: 2 * TEXT_CHARACTERS]  # colours of terminals take room, too
+    return budget.cut(_ANSI.sub("", text), TEXT_CHARACTERS)
