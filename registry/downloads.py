@@ -6,8 +6,9 @@ import asyncio
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
@@ -15,7 +16,7 @@ from django.utils.http import content_disposition_header
 
 from registry.files import CHUNK
 from workspaces import tracking_models
-from workspaces.tracking_model_files import ModelFile, ModelFolder
+from workspaces.tracking_model_files import ModelFolder
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files are the same archive
 
@@ -60,7 +61,22 @@ def archive_response(request: HttpRequest, name: str, version: str) -> Streaming
     return response
 
 
-def archive_pieces(folder: ModelFolder, files: list[ModelFile]) -> Iterator[bytes]:
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Folder(Protocol):
+    """What files are read from; a `ModelFolder` is one."""
+
+    def open(self, path: str) -> AbstractContextManager[Readable]: ...
+
+
+class Entry(Protocol):
+    @property
+    def path(self) -> str: ...
+
+
+def archive_pieces(folder: Folder, files: Sequence[Entry]) -> Iterator[bytes]:
     """A zip of these files in pieces. Stored, not compressed: weights do not shrink."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:

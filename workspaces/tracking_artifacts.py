@@ -10,7 +10,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +48,7 @@ class OpenArtifact:
 
     size: int | None
     _chunks: Iterator[bytes]
+    _release: Callable[[], None] | None = None  # also when nothing was read
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -70,6 +71,8 @@ class OpenArtifact:
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+        if self._release is not None:
+            self._release()
 
 
 def artifact_path_clean(path: str) -> str:
@@ -126,7 +129,8 @@ def artifact_open(artifact_uri: str, path: str) -> OpenArtifact:
             answer = http_artifact(repository, path)
         length = answer.headers.get("Content-Length", "")
         plain = not answer.headers.get("Content-Encoding")
-        return OpenArtifact(int(length) if length.isdigit() and plain else None, _body(answer))
+        size = int(length) if length.isdigit() and plain else None
+        return OpenArtifact(size, _body(answer), answer.close)
     return _downloaded(repository, path)
 
 
@@ -176,7 +180,7 @@ def _from_file(handle: IO[bytes], size: int) -> OpenArtifact:
             while chunk := handle.read(CHUNK):
                 yield chunk
 
-    return OpenArtifact(size, chunks())
+    return OpenArtifact(size, chunks(), handle.close)
 
 
 def _body(answer: Any) -> Iterator[bytes]:
@@ -205,7 +209,7 @@ def _downloaded(repository: Any, path: str) -> OpenArtifact:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    return OpenArtifact(size, chunks())
+    return OpenArtifact(size, chunks(), lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 # --- models --------------------------------------------------------------------------------

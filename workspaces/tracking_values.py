@@ -14,6 +14,7 @@ T = TypeVar("T")
 LARGEST = 1.7976931348623157e308  # MLflow's databases keep this in place of infinity
 NOTE = "mlflow.note.content"
 LEGACY_MODELS = "mlflow.log-model.history"  # models kept as run artifacts, before MLflow 3
+OPEN = frozenset({"RUNNING", "SCHEDULED"})  # states of a run that is going on
 
 
 def moment(milliseconds: int | None) -> datetime | None:
@@ -116,7 +117,7 @@ class Run:
 
     @property
     def is_open(self) -> bool:
-        return self.status in {"RUNNING", "SCHEDULED"}
+        return self.status in OPEN
 
     @property
     def duration(self) -> timedelta | None:

@@ -22,7 +22,7 @@ from studio.experiments.columns import (
     order_parse,
 )
 from workspaces import tracking
-from workspaces.errors import Invalid, NotFound, Problem
+from workspaces.errors import Invalid, Problem
 from workspaces.tracking_values import Activity, Experiment, Page, Run
 
 SIZES = (25, 50, 100)
@@ -215,31 +215,3 @@ def columns_forget(session: Any, experiment_id: str) -> None:
 def sort_known(sort: str) -> bool:
     column = column_parse(sort.removeprefix("-"))
     return column is not None and bool(column.order_key)
-
-
-# --- artifacts -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where artifacts are read: the run's own, or those of one model it logged."""
-
-    uri: str
-    model_id: str = ""
-    name: str = ""
-
-
-def place_of(run: Run, model_id: str) -> Place:
-    """The run's artifacts, or a logged model's of this very run.
-
-    Raises: NotFound when the run logged no such model.
-    """
-    from workspaces.tracking_artifacts import run_models
-
-    if not model_id:
-        return Place(run.artifact_uri)
-    if model_id in run.model_ids:
-        for model in run_models(run):
-            if model.model_id == model_id:
-                return Place(model.artifact_uri, model.model_id, model.name)
-    raise NotFound(_("This run has no such model."))

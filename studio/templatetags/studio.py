@@ -184,6 +184,12 @@ def number(value: object, unit: str = "") -> str:
 
 
 @register.filter
+def unlocalized(value: object) -> str:
+    """A number as programs write it, all its digits and no separators."""
+    return str(value)
+
+
+@register.filter
 def json_pretty(value: object) -> str:
     """JSON with two spaces; what JSON cannot hold becomes text."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

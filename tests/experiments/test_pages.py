@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from html import unescape
@@ -181,66 +180,11 @@ def test_lists_ask_the_store_as_often_for_many_as_for_few(person: Client, store:
     assert many == few
 
 
-@pytest.mark.parametrize("tab", TABS)
-def test_every_tab_shows_a_run_with_nothing_and_one_with_odd_values(
-    person: Client, store: Store, tab: str
-) -> None:
-    experiment = store.experiment("tabs")
-    odd = {"nan": math.nan, "inf": math.inf, "down": -math.inf}
-    for run_id in (
-        store.run(experiment, end=""),
-        store.run(experiment, metrics=odd, params={"long": "x" * 5000}),
-    ):
-        assert person.get(f"/runs/{run_id}/{tab}").status_code == 200
-
-
-def test_a_run_without_a_model_says_why_it_cannot_be_registered(
-    person: Client, store: Store
-) -> None:
-    run_id = store.run(store.experiment("none"))
-    html = person.get(f"/runs/{run_id}/").content.decode()
-    assert re.search(r"<button[^>]+disabled[^>]*>.*?Register model", html, re.S)
-    assert "there is nothing to register" in text_of(html)
-    assert "log_model" in person.get(f"/runs/{run_id}/model/").content.decode()
-
-
-def test_a_run_with_a_model_offers_to_register_it(person: Client, store: Store) -> None:
-    history = json.dumps([{"artifact_path": "m"}])
-    run_id = store.run(store.experiment("old"), tags={"mlflow.log-model.history": history})
-    store.file(run_id, "m/MLmodel", b"flavors: {sklearn: {}, python_function: {}}")
-    html = person.get(f"/runs/{run_id}/").content.decode()
-    assert f'hx-get="/runs/{run_id}/register/"' in html
-    part = person.get(f"/runs/{run_id}/model/part/").content.decode()
-    assert "sklearn" in part
-    assert "no signature" in part
-
-
 @pytest.mark.parametrize(
     "path", ["/runs/nope/", "/experiments/abc/", "/runs/nope/metrics/chart/?key=x"]
 )
 def test_what_does_not_exist_is_404(person: Client, store: Store, path: str) -> None:
     assert person.get(path).status_code == 404
-
-
-def test_polling_stops_when_a_run_has_ended(person: Client, store: Store) -> None:
-    run_id = store.run(store.experiment("live"), end="")
-    assert 'hx-trigger="every 3s"' in person.get(f"/runs/{run_id}/metrics/").content.decode()
-    assert person.get(f"/runs/{run_id}/state/").status_code == 200
-    store.client.set_terminated(run_id)
-    for part in ("state/", "metrics/table/"):
-        assert person.get(f"/runs/{run_id}/{part}").status_code == 286
-    assert "every 3s" not in person.get(f"/runs/{run_id}/metrics/").content.decode()
-
-
-def test_a_chart_is_a_figure_of_its_values(person: Client, store: Store) -> None:
-    run_id = store.run(store.experiment("chart"))
-    for step in range(3):
-        store.client.log_metric(run_id, "lo/ss: 1", step * 2.0, step=step)
-    page = person.get(f"/runs/{run_id}/metrics/").content.decode()
-    url = re.search(r'hx-get="([^"]+chart[^"]+)"', page).group(1).replace("&amp;", "&")
-    html = person.get(url).content.decode()
-    figure = json.loads(unescape(re.search(r'data-figure="([^"]+)"', html).group(1)))
-    assert figure["data"][0]["y"] == [0.0, 2.0, 4.0]
 
 
 def test_mlflow_down_is_a_page_with_a_way_on(

@@ -4,6 +4,7 @@ import contextlib
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.tracking.mlflow_store import Store, use
@@ -32,6 +33,14 @@ def test_a_folder_lists_folders_first(run: tracking.Run) -> None:
         ("notes.txt", False, 5),
     ]
     assert complete
+
+
+def test_a_file_that_nobody_read_is_let_go(run: tracking.Run) -> None:
+    opened = artifact_open(run.artifact_uri, "notes.txt")
+    held = lambda: [file.path for file in psutil.Process().open_files()]  # noqa: E731
+    assert any(path.endswith("notes.txt") for path in held())
+    opened.close()
+    assert not any(path.endswith("notes.txt") for path in held())
 
 
 def test_a_run_without_artifacts_has_an_empty_folder(store: Store) -> None:

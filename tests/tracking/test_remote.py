@@ -22,6 +22,8 @@ from workspaces.tracking_artifacts import (
     run_models,
 )
 from workspaces.tracking_model_files import ModelFolder
+from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
+from workspaces.tracking_status import run_status
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,28 @@ def remote(server: str, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def _experiment(remote: Store, name: str) -> str:
     return str(remote.client.create_experiment(name))
+
+
+@pytest.mark.timeout(180)
+def test_a_run_is_watched_and_edited_by_http(remote: Store) -> None:
+    run_id = remote.run(_experiment(remote, "edited"), end="")
+    assert run_status(run_id) == "RUNNING"
+    run_tag_set(run_id, "team/é", "blue <b>")
+    run_note_set(run_id, "# Why")
+    found = tracking.run_get(run_id)
+    assert (found.own_tags, found.notes) == ({"team/é": "blue <b>"}, "# Why")
+    run_note_set(run_id, "")
+    for _twice in range(2):
+        run_tag_delete(run_id, "team/é")
+    found = tracking.run_get(run_id)
+    assert (found.own_tags, found.notes) == ({}, "")
+    with pytest.raises(Invalid):
+        run_tag_set(run_id, "what?", "x")
+    for lost in ("0" * 32, "nope"):
+        with pytest.raises(NotFound):
+            run_status(lost)
+        with pytest.raises(NotFound):
+            run_tag_set(lost, "a", "b")
 
 
 @pytest.mark.timeout(180)

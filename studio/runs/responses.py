@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.templatetags.static import static
 from django.utils.http import content_disposition_header
 
-from studio.experiments.previews import FRAMED_BYTES, IMAGES, kind_of
+from studio.runs.previews.kinds import kind_of, media_type
+from studio.runs.previews.making import FRAMED_BYTES
 from workspaces.tracking_artifacts import OpenArtifact
 
 # Scripts of a page run (plots need them) but in an origin of its own: without cookies, storage,
@@ -36,20 +37,36 @@ def artifact_download(
     request: HttpRequest, opened: OpenArtifact, path: str
 ) -> StreamingHttpResponse:
     """The file as an attachment, streamed."""
-    response = _streamed(request, opened, "application/octet-stream")
     name = posixpath.basename(path)
-    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    response = attachment_streamed(request, iter(opened), name, "application/octet-stream")
+    _length(response, opened)
     return response
 
 
 def artifact_inline(request: HttpRequest, opened: OpenArtifact, path: str) -> HttpResponseBase:
-    """An image or a page to be framed; everything else is a download."""
+    """An image, a sound, a PDF or a page to be framed; everything else is a download."""
     kind = kind_of(path)
-    if kind == "image":
-        return _streamed(request, opened, IMAGES[posixpath.splitext(path)[1].lower()])
+    if kind in {"image", "audio", "pdf"}:
+        response = _streamed(request, iter(opened), media_type(path))
+        _length(response, opened)
+        return response
     if kind == "page":
         return _page(request, opened)
     return artifact_download(request, opened, path)
+
+
+def attachment_streamed(
+    request: HttpRequest, chunks: Iterator[bytes], name: str, content_type: str
+) -> StreamingHttpResponse:
+    """Bytes as a file to be kept, sent while they are made."""
+    response = _streamed(request, chunks, content_type)
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    return response
+
+
+def _length(response: HttpResponseBase, opened: OpenArtifact) -> None:
+    if opened.size is not None:
+        response["Content-Length"] = str(opened.size)
 
 
 def _page(request: HttpRequest, opened: OpenArtifact) -> HttpResponseBase:
@@ -57,7 +74,8 @@ def _page(request: HttpRequest, opened: OpenArtifact) -> HttpResponseBase:
     library = request.build_absolute_uri(static(PLOTLY_OURS))
     policy = PAGE_POLICY % {"library": library}
     if opened.size is None or opened.size > FRAMED_BYTES:
-        response: HttpResponseBase = _streamed(request, opened, HTML)
+        response: HttpResponseBase = _streamed(request, iter(opened), HTML)
+        _length(response, opened)
     else:
         ours = f'<script src="{library}"></script>'.encode()
         response = HttpResponse(PLOTLY_CDN.sub(ours, opened.read(FRAMED_BYTES)), content_type=HTML)
@@ -73,13 +91,11 @@ def _guarded(response: HttpResponseBase, policy: str) -> HttpResponseBase:
 
 
 def _streamed(
-    request: HttpRequest, opened: OpenArtifact, content_type: str
+    request: HttpRequest, chunks: Iterator[bytes], content_type: str
 ) -> StreamingHttpResponse:
     # under ASGI Django would first read a plain iterator to its end, the whole file in memory
-    body = _in_thread(iter(opened)) if isinstance(request, ASGIRequest) else iter(opened)
+    body = _in_thread(chunks) if isinstance(request, ASGIRequest) else chunks
     response = StreamingHttpResponse(body, content_type=content_type)
-    if opened.size is not None:
-        response["Content-Length"] = str(opened.size)
     _guarded(response, FILE_POLICY)
     return response
 

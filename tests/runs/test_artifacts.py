@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client
@@ -20,6 +23,9 @@ def run_id(store: Store) -> str:
     store.file(found, 'odd "name" é\n.txt', b"text")
     store.file(found, "data.csv", b"a,b\n1,<b>\n")
     store.file(found, "model.pkl", b"\x00" * 100)
+    store.file(found, "paper.pdf", b"%PDF-1.4")
+    store.file(found, "tone.wav", b"RIFF")
+    store.file(found, "notes.md", b"# Hi <script>x</script>")
     return found
 
 
@@ -48,9 +54,17 @@ def test_plots_get_the_studios_own_plotly(person: Client, run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("picture.svg", "image/svg+xml"), ("picture.png", "image/png")]
+    ("path", "kind"),
+    [
+        ("picture.svg", "image/svg+xml"),
+        ("picture.png", "image/png"),
+        ("paper.pdf", "application/pdf"),
+        ("tone.wav", "audio/wav"),
+    ],
 )
-def test_a_picture_cannot_run_scripts(person: Client, run_id: str, path: str, kind: str) -> None:
+def test_what_is_framed_cannot_run_scripts(
+    person: Client, run_id: str, path: str, kind: str
+) -> None:
     answer = raw(person, run_id, path)
     assert answer["Content-Type"] == kind
     assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
@@ -99,6 +113,35 @@ def test_a_table_is_shown_as_text(person: Client, run_id: str) -> None:
     html = raw(person, run_id, "data.csv", "preview").content.decode()
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
+
+
+def test_markdown_and_code_are_safe_html(person: Client, run_id: str) -> None:
+    html = raw(person, run_id, "notes.md", "preview").content.decode()
+    assert "<h3>Hi &lt;script&gt;" in html
+    assert "<script>x" not in html
+
+
+def test_rows_of_a_table_are_asked_for_by_their_place(
+    person: Client, store: Store, run_id: str
+) -> None:
+    rows = b"".join(b"%d,x\n" % n for n in range(250))
+    store.file(run_id, "d/long table.csv", b"n,t\n" + rows)
+    url = f"/runs/{run_id}/artifacts/preview/"
+    html = person.get(url, {"path": "d/long table.csv", "rows": "100"}).content.decode()
+    assert "<td>100</td>" in html
+    assert "101–200" in html
+    assert re.search(r'hx-get="[^"]+rows=200', html)
+    for odd in ("-1", "x", "9" * 30):
+        answer = person.get(url, {"path": "d/long table.csv", "rows": odd})
+        assert "<td>0</td>" in answer.content.decode()
+
+
+def test_a_notebook_is_cells(person: Client, store: Store, run_id: str) -> None:
+    cells = [{"cell_type": "code", "source": "1 + 1  # <b>", "outputs": []}]
+    store.file(run_id, "n.ipynb", json.dumps({"cells": cells}).encode())
+    html = raw(person, run_id, "n.ipynb", "preview").content.decode()
+    assert '<div class="cell cell-code">' in html
+    assert "# &lt;b&gt;" in html
 
 
 @pytest.mark.django_db(transaction=True)

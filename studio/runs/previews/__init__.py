@@ -1,0 +1,1 @@
+"""How an artifact is shown: its kind by name and content, each bounded in bytes."""
