@@ -17,10 +17,13 @@ ATTRIBUTES: dict[str, tuple[Any, str]] = {  # name -> (label, MLflow's key to or
     "name": (_("Run"), "attributes.run_name"),
     "status": (_("Status"), "attributes.status"),
     "start": (_("Started"), "attributes.start_time"),
+    "ended": (_("Ended"), "attributes.end_time"),
     "duration": (_("Duration"), ""),  # MLflow cannot order by it
     "user": (_("User"), "tags.`mlflow.user`"),
     "source": (_("Source"), "tags.`mlflow.source.name`"),
     "commit": (_("Git commit"), "tags.`mlflow.source.git.commit`"),
+    "notes": (_("Notes"), "tags.`mlflow.note.content`"),
+    "id": (_("Run id"), "attributes.run_id"),
 }
 KINDS = ("metrics", "params", "tags")
 DEFAULT_ATTRIBUTES = ("status", "start", "duration", "user")
@@ -126,9 +129,12 @@ def cell(run: Run, column: Column) -> Any:
             "name": run.name,
             "status": run.status,
             "start": run.started_at,
+            "ended": run.ended_at,
             "duration": run.duration,
             "user": run.user,
             "source": run.source,
             "commit": run.commit,
+            "notes": run.notes,
+            "id": run.id,
         }[column.key]
     return getattr(run, column.kind).get(column.key)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +19,19 @@ from studio.experiments.columns import (
     columns_parse,
     order_parse,
 )
+from studio.experiments.filters import Fault, clause_text, fault_of
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Problem
-from workspaces.tracking_values import Activity, Experiment, Page, Run
+from workspaces.tracking_finding import PARENT, archived_runs_search, children_counts
+from workspaces.tracking_offsets import offset_read as offset_of
+from workspaces.tracking_offsets import token_of
+from workspaces.tracking_values import Page, Run
 
 SIZES = (25, 50, 100)
-EXPERIMENT_ORDERS = {"name": "name", "created": "creation_time", "updated": "last_update_time"}
+DENSITIES = ("comfortable", "compact")
+LAYOUTS = ("tree", "flat")
+ROOTS = f"tags.`{PARENT}` IS NULL"
+CHILDREN_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class ListQuery:
     text: str = ""
     filter: str = ""
     columns: tuple[Column, ...] = ()
+    density: str = ""
+    layout: str = ""  # "": a tree while nothing is filtered or sorted, and some run has a parent
+    archived: bool = False
 
     @classmethod
     def of(cls, parameters: QueryDict) -> ListQuery:
@@ -50,23 +58,14 @@ class ListQuery:
             text=parameters.get("q", "").strip(),
             filter=parameters.get("filter", "").strip(),
             columns=columns_parse(parameters.getlist("column")),
+            density=_one_of(parameters.get("density", ""), DENSITIES),
+            layout=_one_of(parameters.get("layout", ""), LAYOUTS),
+            archived=parameters.get("stage") == "archived",
         )
 
 
-def offset_of(token: str) -> int | None:
-    """Where MLflow's page token starts; None when the token is not MLflow's usual one."""
-    if not token:
-        return 0
-    try:
-        offset = json.loads(base64.b64decode(token, validate=True))["offset"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return offset if isinstance(offset, int) and offset >= 0 else None
-
-
-def token_of(offset: int) -> str:
-    """MLflow's page token for an offset; empty for the first page."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode() if offset else ""
+def _one_of(value: str, known: Sequence[str]) -> str:
+    return value if value in known else ""
 
 
 @dataclass(frozen=True)
@@ -108,40 +107,17 @@ def _url(parameters: QueryDict, token: str) -> str:
     return "?" + changed.urlencode()
 
 
-# --- experiments ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ExperimentRow:
-    experiment: Experiment
-    activity: Activity | None  # None: not loaded yet
-
-
-def experiments_page(
-    query: ListQuery, *, with_activity: bool
-) -> tuple[list[ExperimentRow], Page[Experiment]]:
-    """Experiments of one page, with run counts when that is cheap or asked for."""
-    key = EXPERIMENT_ORDERS.get(query.sort.removeprefix("-"))
-    order = f"{key} {'DESC' if query.sort.startswith('-') else 'ASC'}" if key else None
-    page = tracking.experiments_search(
-        text=query.text,
-        page_token=query.token,
-        order=order or "last_update_time DESC",
-        limit=query.size,
-    )
-    counted: dict[str, Activity] = {}
-    if with_activity:
-        counted = tracking.experiments_activity(row.id for row in page.items)
-    return [ExperimentRow(row, counted.get(row.id)) for row in page.items], page
-
-
 # --- runs ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RunRow:
+    """A run of the table. `children`: how many runs it has below it; None when not known."""
+
     run: Run
     cells: tuple[tuple[Column, Any], ...]
+    children: int | None = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,11 +127,17 @@ class RunsTable:
     available: list[tuple[str, list[Column]]] = field(default_factory=list)
     page: Page[Run] = field(default_factory=lambda: Page(()))
     problem: Problem | None = None
+    fault: Fault | None = None  # where the filter is wrong
     total: int | None = None
+    is_tree: bool = False
 
     @property
     def chosen(self) -> set[str]:
         return {column.name for column in self.columns}
+
+    @property
+    def live_ids(self) -> list[str]:
+        return [row.run.id for row in self.rows if row.run.is_open]
 
 
 def runs_table(experiment_id: str, query: ListQuery, remembered: Sequence[str] = ()) -> RunsTable:
@@ -167,30 +149,114 @@ def runs_table(experiment_id: str, query: ListQuery, remembered: Sequence[str] =
     """
     chosen = query.columns or columns_parse(remembered)
     try:
-        page = tracking.runs_search(
-            experiment_ids=[experiment_id],
-            filter=query.filter,
-            order_by=order_parse(query.sort),
-            page_token=query.token,
-            limit=query.size,
-        )
+        page, is_tree = _page(experiment_id, query)
     except Invalid as problem:
         columns = chosen or columns_default([])
-        return RunsTable(columns, (), columns_available([], columns), problem=problem)
+        fault = fault_of(query.filter, problem.message) if "filter" in problem.fields else None
+        available = columns_available([], columns)
+        return RunsTable(columns, (), available, problem=problem, fault=fault)
     columns = chosen or columns_default(page.items)
-    rows = tuple(RunRow(run, tuple((c, cell(run, c)) for c in columns)) for run in page.items)
+    children: Mapping[str, int | None] = {}
+    if is_tree:
+        children = children_counts(experiment_id, [run.id for run in page.items])
     return RunsTable(
         columns,
-        rows,
+        rows_of(page.items, columns, children),
         columns_available(page.items, columns),
         page,
-        total=_total(experiment_id, query),
+        total=None if is_tree else _total(experiment_id, query),
+        is_tree=is_tree,
     )
+
+
+def rows_of(
+    runs: Sequence[Run],
+    columns: Sequence[Column],
+    children: Mapping[str, int | None] | None = None,
+    depth: int = 0,
+) -> tuple[RunRow, ...]:
+    """Runs as rows of the table."""
+    known = children or {}
+    return tuple(
+        RunRow(run, tuple((c, cell(run, c)) for c in columns), known.get(run.id, 0), depth)
+        for run in runs
+    )
+
+
+def columns_of(
+    chosen: Sequence[Column], remembered: Sequence[str], runs: Sequence[Run]
+) -> tuple[Column, ...]:
+    """The columns of a table: chosen now, else remembered, else the usual ones of these runs."""
+    return tuple(chosen) or columns_parse(remembered) or columns_default(runs)
+
+
+def _page(experiment_id: str, query: ListQuery) -> tuple[Page[Run], bool]:
+    """The runs of a page, and whether they are the roots of a tree."""
+    if query.archived or query.layout == "flat":
+        return runs_page(experiment_id, query), False
+    if query.layout == "tree":
+        return runs_page(experiment_id, query, roots=True), True
+    page = runs_page(experiment_id, query)
+    if query.filter or query.sort or not any(run.parent_id for run in page.items):
+        return page, False
+    try:
+        return runs_page(experiment_id, query, roots=True), True
+    except Invalid:  # an older server does not know IS NULL
+        return page, False
+
+
+def runs_page(
+    experiment_id: str,
+    query: ListQuery,
+    *,
+    roots: bool = False,
+    token: str | None = None,
+    size: int | None = None,
+) -> Page[Run]:
+    """One page of a list's runs, by the one call for all of them.
+
+    Args:
+        roots: without the runs that have a parent.
+        token, size: in place of the query's own.
+    Raises: Invalid (filter, page_token), Unavailable.
+    """
+    search = archived_runs_search if query.archived else tracking.runs_search
+    condition = f"{query.filter} AND {ROOTS}" if roots and query.filter else query.filter
+    return search(
+        experiment_ids=[experiment_id],
+        filter=condition or (ROOTS if roots else ""),
+        order_by=order_parse(query.sort),
+        page_token=query.token if token is None else token,
+        limit=size or query.size,
+    )
+
+
+def children_page(experiment_id: str, run_id: str, query: ListQuery) -> Page[Run]:
+    """The first children of a run, in the order of the list. Raises: Unavailable, Invalid."""
+    return tracking.runs_search(
+        experiment_ids=[experiment_id],
+        filter=clause_text("tags", PARENT, "=", run_id),
+        order_by=order_parse(query.sort),
+        limit=CHILDREN_SHOWN,
+    )
+
+
+def runs_by_id(experiment_id: str, run_ids: Sequence[str]) -> tuple[Run, ...]:
+    """These active runs of an experiment, those that still exist. Raises: Unavailable."""
+    if not run_ids:
+        return ()
+    listed = ", ".join(f"'{one}'" for one in run_ids)
+    page = tracking.runs_search(
+        experiment_ids=[experiment_id],
+        filter=f"attributes.run_id IN ({listed})",
+        limit=len(run_ids),
+    )
+    return page.items
 
 
 def _total(experiment_id: str, query: ListQuery) -> int | None:
     """How many runs there are, where counting is one cheap query."""
-    if query.filter or not tracking.activity_is_cheap():
+    if query.filter or query.archived or not tracking.activity_is_cheap():
         return None
     return tracking.experiments_activity([experiment_id])[experiment_id].runs
 
