@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from studio import home
 from studio.experiments.urls import urlpatterns as experiment_urls
 from studio.monitoring import views as monitoring
+from studio.search.urls import urlpatterns as search_urls
 
 app_name = "studio"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("home/runs/", home.home_runs, name="home-runs"),
     path("demo/", home.demo, name="demo"),
     *experiment_urls,
+    *search_urls,
     path("admin/overview/", monitoring.overview, name="admin-overview"),
     path("admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"),
 ]
