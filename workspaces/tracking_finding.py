@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from workspaces.errors import Invalid, NotFound
-from workspaces.tracking import experiment_get, experiments_search, runs_search
+from workspaces.tracking import LONGEST_FILTER, experiment_get, experiments_search, runs_search
 from workspaces.tracking_offsets import offset_of, page_of
 from workspaces.tracking_stores import mlflow_errors, stores
 from workspaces.tracking_values import (
@@ -249,9 +249,10 @@ def archived_runs_search(
     store, _registry = stores()
     from mlflow.entities import ViewType
 
-    if "\x00" in filter + page_token:
-        text = _("A NUL character cannot be searched for.")
+    if "\x00" in filter + page_token or len(filter) > LONGEST_FILTER:
+        text = _("The filter is too long, or has a NUL character.")
         raise Invalid(text, fields={"filter": [text]})
+    order_is_readable(order_by)
     if not settings.SLIPWAY.tracking_is_remote:
         offset_of(page_token)
     with mlflow_errors(field="filter"):
@@ -265,6 +266,15 @@ def archived_runs_search(
         )
         token = found.token.decode() if isinstance(found.token, bytes) else found.token or ""
         return Page(tuple(run_value(row) for row in found), token)
+
+
+def order_is_readable(order_by: Sequence[str]) -> None:
+    """Raises: Invalid, on "order_by"; the search itself would not tell which input was wrong."""
+    from mlflow.utils.search_utils import SearchUtils
+
+    with mlflow_errors(field="order_by"):
+        for order in order_by:
+            SearchUtils.parse_order_by_for_search_runs(order)
 
 
 def children_counts(experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, int | None]:

@@ -25,6 +25,12 @@ SHOWN_TAGS = 3
 MOST_STARS = 500
 
 
+def tag_pairs(tags: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
+    """Keys and values of "key" and "key=value"; None is any value."""
+    pairs = (tag.partition("=") for tag in tags)
+    return tuple((key.strip(), value if equals else None) for key, equals, value in pairs)
+
+
 @dataclass(frozen=True)
 class ExperimentsQuery:
     """The list's state; what cannot be used falls back to the default."""
@@ -58,8 +64,7 @@ class ExperimentsQuery:
 
     @property
     def tag_pairs(self) -> tuple[tuple[str, str | None], ...]:
-        pairs = (tag.partition("=") for tag in self.tags)
-        return tuple((key.strip(), value if equals else None) for key, equals, value in pairs)
+        return tag_pairs(self.tags)
 
     @property
     def narrowed(self) -> bool:
