@@ -13,7 +13,7 @@ function close(input) {
   const list = listOf(input);
   list.hidden = true;
   list.replaceChildren();
-  input.setAttribute("aria-expanded", "false");
+  if (input.hasAttribute("role")) input.setAttribute("aria-expanded", "false");
   input.removeAttribute("aria-activedescendant");
 }
 

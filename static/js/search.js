@@ -14,7 +14,8 @@ const typing = (element) => element.closest?.("input, textarea, select, [content
 function walk(event) {
   const list = hits();
   const at = list.indexOf(document.activeElement);
-  if (event.key === "ArrowDown" && list.length > 0) list[Math.min(at + 1, list.length - 1)].focus();
+  if (event.key === "Escape") dialog.close();  // the box itself would only be emptied
+  else if (event.key === "ArrowDown" && list.length > 0) list[Math.min(at + 1, list.length - 1)].focus();
   else if (event.key === "ArrowUp" && at > 0) list[at - 1].focus();
   else if (event.key === "ArrowUp" && at === 0) box.focus();
   else if (event.key === "Enter" && document.activeElement === box && list.length > 0 && !event.isComposing) list[0].click();

@@ -20,8 +20,8 @@ from workspaces.models import ApiToken
 from workspaces.tracking_stores import store_id
 
 LISTS = ("environments", "environments/builds", "experiments", "experiments/{experiment_id}/runs",
-         "experiments/{experiment_id}/views", "models", "operations", "quotas", "services", "targets",
-         "tokens")  # fmt: skip
+         "experiments/{experiment_id}/views", "models", "operations", "quotas", "services",
+         "targets", "tokens")  # fmt: skip
 
 
 @pytest.fixture
