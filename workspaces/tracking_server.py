@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from config.env import Env
 from workspaces.errors import Unavailable
+from workspaces.tracking_indexes import indexes_drop, indexes_make
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -101,7 +102,8 @@ def database_uri(env: Env) -> str:
 def prepare_store(env: Env) -> None:
     """Make the store once, before other processes open it; a good one is left as it is.
 
-    SQLite is put in WAL mode. The experiment "Default" gets its artifacts through the proxy.
+    SQLite is put in WAL mode. The experiment "Default" gets its artifacts through the proxy. The
+    indexes that the pages read by are made where they are missing.
     Raises:
         Unavailable: the database does not answer, or its schema is not this MLflow's.
     """
@@ -149,6 +151,7 @@ def store_upgrade(env: Env) -> None:
     from mlflow.store.db.utils import _upgrade_db
 
     with _engine(database_uri(env)) as engine, _only_one(env):
+        indexes_drop(engine)  # the next start makes them again
         _upgrade_db(engine)
 
 
@@ -203,6 +206,7 @@ def _prepare(engine: Engine, uri: str) -> None:
         _check_schema(_get_schema_version(engine), _get_latest_schema_revision())
     store: Any = SqlAlchemyStore(uri, PROXIED_ROOT)  # makes the tables and "Default" when absent
     store._dispose_engine()
+    indexes_make(engine)
 
 
 def _check_schema(found: str | None, wanted: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -64,6 +64,27 @@ class Activity:
 
     runs: int | None
     last_run_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """How many runs there are, by MLflow's words for their status."""
+
+    by_status: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names in use, sorted. `complete` is False when only some of the runs were looked at."""
+
+    metrics: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,6 +149,29 @@ class Run:
     @property
     def own_tags(self) -> dict[str, str]:
         return _own(self.tags)
+
+
+@dataclass(frozen=True)
+class Only:
+    """Which values of runs are wanted, by name; None for all of a kind.
+
+    Tags that say what a run is (its name, user, parent, source, commit) always come.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    params: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+EVERYTHING = Only()
+OWN_TAGS = (  # what `Run` itself reads, beside those that are asked for
+    "mlflow.runName",
+    "mlflow.parentRunId",
+    LEGACY_MODELS,
+    "mlflow.user",
+    "mlflow.source.name",
+    "mlflow.source.git.commit",
+)
 
 
 @dataclass(frozen=True)
@@ -202,6 +246,24 @@ class ModelCard:
 
 def _own(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: tags[key] for key in sorted(tags) if not key.startswith("mlflow.")}
+
+
+def narrowed(run: Run, only: Only) -> Run:
+    """A run with no more values than were wanted."""
+    if only == EVERYTHING:
+        return run
+    tags = None if only.tags is None else (*only.tags, *OWN_TAGS)
+    return replace(
+        run,
+        params=_chosen(run.params, only.params),
+        metrics=_chosen(run.metrics, only.metrics),
+        tags=_chosen(run.tags, tags),
+        steps=_chosen(run.steps, only.metrics),
+    )
+
+
+def _chosen(values: Mapping[str, T], names: tuple[str, ...] | None) -> Mapping[str, T]:
+    return values if names is None else {key: values[key] for key in values if key in names}
 
 
 def experiment_value(entity: Any) -> Experiment:

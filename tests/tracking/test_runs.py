@@ -114,7 +114,6 @@ def test_a_page_that_cannot_be_is_refused(store: Store, token: str) -> None:
         ("params.a = 1", "quoted"),
         ("metrics.x > 1 or metrics.y > 1", "or"),
         ("attributes.start_time > 99999999999999999999999", "too large"),
-        (" and ".join(f"metrics.m{i} > 0" for i in range(100)), "too long"),
         ("x" * 5001, "5000"),
         ("a\x00b", "NUL"),
     ],
@@ -125,6 +124,16 @@ def test_a_wrong_filter_is_blamed_with_the_words_of_mlflow(
     with pytest.raises(Invalid) as caught:
         tracking.runs_search(experiment_ids=[store.experiment("f")], filter=text)
     assert word in caught.value.fields["filter"][0]
+
+
+def test_a_filter_of_many_conditions_is_answered(store: Store) -> None:
+    """MLflow's own store joins a table for each, and SQLite joins no more than 64."""
+    experiment = store.experiment("many")
+    wanted = store.run(experiment, metrics={f"m{i}": 1.0 for i in range(100)})
+    store.run(experiment, metrics={"m0": 1.0})
+    text = " and ".join(f"metrics.m{i} > 0" for i in range(100))
+    found = tracking.runs_search(experiment_ids=[experiment], filter=text)
+    assert [run.id for run in found.items] == [wanted]
 
 
 @settings(
