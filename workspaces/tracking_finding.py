@@ -6,36 +6,28 @@ by narrow SQL over MLflow's own tables, a remote server by its API.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
-from workspaces.errors import Invalid, NotFound
-from workspaces.tracking import LONGEST_FILTER, experiment_get, experiments_search, runs_search
+from workspaces.errors import NotFound
+from workspaces.tracking import experiment_get, experiments_search, runs_search
 from workspaces.tracking_offsets import offset_of, page_of
 from workspaces.tracking_stores import mlflow_errors, stores
 from workspaces.tracking_values import (
     Activity,
     Experiment,
     Page,
-    Run,
     experiment_value,
     moment,
-    run_value,
 )
 
-PARENT = "mlflow.parentRunId"
-SAMPLED_RUNS = 200  # whose names are offered; the newest
-SAMPLED_ROWS = 50_000  # of their metrics, parameters or tags
-REMOTE_SAMPLE = 50
 SEARCHED_EXPERIMENTS = 500  # over HTTP, runs are searched in the experiments changed last
 HEX = frozenset("0123456789abcdef")
 ORDERS = ("name", "creation_time", "last_update_time", "activity")
-TABLES = {"metrics": "SqlLatestMetric", "params": "SqlParam", "tags": "SqlTag"}
 
 
 @dataclass(frozen=True)
@@ -115,14 +107,15 @@ def _ordered(query: Any, order: str, descending: bool) -> Any:
     from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
     from sqlalchemy import func, select
 
-    if order == "activity":
+    if order == "activity":  # one look into an index of runs for each experiment
         last = (
-            select(SqlRun.experiment_id, func.max(SqlRun.start_time).label("at"))
-            .group_by(SqlRun.experiment_id)
-            .subquery()
+            select(func.max(SqlRun.start_time))
+            .where(SqlRun.experiment_id == SqlExperiment.experiment_id)
+            .where(SqlRun.lifecycle_stage == SqlExperiment.lifecycle_stage)
+            .correlate(SqlExperiment)
+            .scalar_subquery()
         )
-        query = query.outerjoin(last, last.c.experiment_id == SqlExperiment.experiment_id)
-        column: Any = func.coalesce(last.c.at, 0)
+        column: Any = func.coalesce(last, 0)
     else:
         column = getattr(SqlExperiment, order)
     return query.order_by(column.desc() if descending else column, SqlExperiment.experiment_id)
@@ -232,107 +225,6 @@ def experiment_tag_keys(limit: int = 200) -> list[str]:
             .limit(limit)
         )
         return [row[0] for row in rows]
-
-
-# --- runs ----------------------------------------------------------------------------------------
-
-
-def archived_runs_search(
-    *,
-    experiment_ids: Sequence[str],
-    filter: str = "",
-    order_by: Sequence[str] = (),
-    page_token: str = "",
-    limit: int = 50,
-) -> Page[Run]:
-    """`tracking.runs_search` over archived runs alone."""
-    store, _registry = stores()
-    from mlflow.entities import ViewType
-
-    if "\x00" in filter + page_token or len(filter) > LONGEST_FILTER:
-        text = _("The filter is too long, or has a NUL character.")
-        raise Invalid(text, fields={"filter": [text]})
-    order_is_readable(order_by)
-    if not settings.SLIPWAY.tracking_is_remote:
-        offset_of(page_token)
-    with mlflow_errors(field="filter"):
-        found = store.search_runs(
-            list(experiment_ids),
-            filter,
-            ViewType.DELETED_ONLY,
-            limit,
-            list(order_by) or None,
-            page_token or None,
-        )
-        token = found.token.decode() if isinstance(found.token, bytes) else found.token or ""
-        return Page(tuple(run_value(row) for row in found), token)
-
-
-def order_is_readable(order_by: Sequence[str]) -> None:
-    """Raises: Invalid, on "order_by"; the search itself would not tell which input was wrong."""
-    from mlflow.utils.search_utils import SearchUtils
-
-    with mlflow_errors(field="order_by"):
-        for order in order_by:
-            SearchUtils.parse_order_by_for_search_runs(order)
-
-
-def children_counts(experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, int | None]:
-    """How many active runs name each of these as their parent.
-
-    Returns: nothing for a run without children. Over HTTP that is not known: None for each run.
-    """
-    if not run_ids:
-        return {}
-    if settings.SLIPWAY.tracking_is_remote:
-        return dict.fromkeys(run_ids)
-    store, _registry = stores()
-    with mlflow_errors(), store.ManagedSessionMaker() as session:
-        from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
-        from sqlalchemy import func, select
-
-        rows = session.execute(
-            select(SqlTag.value, func.count())
-            .join(SqlRun, SqlRun.run_uuid == SqlTag.run_uuid)
-            .where(SqlTag.key == PARENT, SqlTag.value.in_(list(run_ids)))
-            .where(SqlRun.experiment_id == int(experiment_id))
-            .where(SqlRun.lifecycle_stage == "active")
-            .group_by(SqlTag.value)
-        ).all()
-    return {str(row[0]): int(row[1]) for row in rows}
-
-
-def names_logged(experiment_id: str, kind: str) -> list[str]:
-    """Names of the metrics, parameters or tags of an experiment's newest runs, sorted.
-
-    Args:
-        kind: "metrics", "params" or "tags".
-    """
-    if settings.SLIPWAY.tracking_is_remote:
-        return _names_over_http(experiment_id, kind)
-    store, _registry = stores()
-    with mlflow_errors(), store.ManagedSessionMaker() as session:
-        from mlflow.store.tracking.dbmodels import models
-        from sqlalchemy import select
-
-        table, run = getattr(models, TABLES[kind]), models.SqlRun
-        newest = (
-            select(run.run_uuid)
-            .where(run.experiment_id == int(experiment_id), run.lifecycle_stage == "active")
-            .order_by(run.start_time.desc())
-            .limit(SAMPLED_RUNS)
-        )
-        rows = select(table.key).where(table.run_uuid.in_(newest)).limit(SAMPLED_ROWS).subquery()
-        return sorted(row[0] for row in session.execute(select(rows.c.key).distinct()))
-
-
-def _names_over_http(experiment_id: str, kind: str) -> list[str]:
-    page = runs_search(
-        experiment_ids=[experiment_id],
-        order_by=["attributes.start_time DESC"],
-        limit=REMOTE_SAMPLE,
-    )
-    return sorted({key for run in page.items for key in getattr(run, kind)})
 
 
 def runs_named(text: str, limit: int = 6) -> list[FoundRun]:

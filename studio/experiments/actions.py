@@ -168,10 +168,18 @@ def _restore(request: HttpRequest, ids: list[str]) -> str:
     return ""
 
 
+def _purge(request: HttpRequest, ids: list[str]) -> str:
+    count = services.runs_purge(run_ids=ids, user=request.user)
+    text = ngettext("%(n)s run was deleted.", "%(n)s runs were deleted.", count)
+    messages.success(request, text % {"n": count})
+    return ""
+
+
 BULK: dict[str, Callable[[HttpRequest, list[str]], str]] = {
     "compare": _compare,
     "tag": _tag,
     "untag": _untag,
     "archive": _archive,
     "restore": _restore,
+    "purge": _purge,
 }

@@ -22,7 +22,6 @@ from workspaces.serializers import (
     refusals,
 )
 from workspaces.tracking_artifacts import run_models
-from workspaces.tracking_finding import archived_runs_search
 from workspaces.tracking_values import Experiment, Run
 
 TAG = ["experiments"]
@@ -170,13 +169,13 @@ class RunsView(APIView):
         """Runs of an experiment, newest first; archived ones only with `archived=true`."""
         query = query_read(request, RunsQuerySerializer)
         tracking.experiment_get(experiment_id)
-        search = archived_runs_search if query["archived"] else tracking.runs_search
-        page = search(
+        page = tracking.runs_search(
             experiment_ids=[experiment_id],
             filter=query["filter"],
             order_by=query["order_by"] or ["attributes.start_time DESC"],
             page_token=query["page_token"],
             limit=query["limit"],
+            view="deleted" if query["archived"] else "active",
         )
         return page_answer([run_json(row) for row in page.items], page.next_token)
 

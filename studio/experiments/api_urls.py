@@ -18,5 +18,6 @@ urlpatterns: list[URLPattern] = [
     path("views/<int:view_id>", kept.ViewView.as_view(), name="view"),
     path("runs/archive", kept.RunsArchiveView.as_view(), name="runs-archive"),
     path("runs/restore", kept.RunsRestoreView.as_view(), name="runs-restore"),
+    path("runs/delete", kept.RunsDeleteView.as_view(), name="runs-delete"),
     path("runs/<str:run_id>", RunView.as_view(), name="run"),
 ]

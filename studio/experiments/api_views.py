@@ -201,6 +201,19 @@ class RunsRestoreView(APIView):
         return Response({"count": services.runs_restore(run_ids=ids, user=request.user)})
 
 
+class RunsDeleteView(APIView):
+    @extend_schema(
+        tags=TAG,
+        operation_id="runs_delete",
+        request=RunIdsSerializer,
+        responses={200: CountSerializer, **refusals(400, 409, 503)},
+    )
+    def post(self, request: Request) -> Response:
+        """Delete archived runs for good; 409: not archived, or a model version comes from one."""
+        ids = _body(request, RunIdsSerializer)["run_ids"]
+        return Response({"count": services.runs_purge(run_ids=ids, user=request.user)})
+
+
 class ViewsView(APIView):
     @extend_schema(
         tags=TAG,

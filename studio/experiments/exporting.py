@@ -1,20 +1,22 @@
-"""All runs of a view as CSV or Parquet, a page of runs in memory at a time, and as a snippet."""
+"""All runs of a view as CSV or Parquet, a piece of them in memory at a time, and as a snippet."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
-from studio.experiments.columns import Column, cell, order_parse
-from studio.experiments.selectors import ListQuery, runs_page
-from workspaces.tracking_values import Page, Run
+from studio.experiments.columns import Column, cell, only_of, order_parse
+from studio.experiments.selectors import ListQuery
+from workspaces.tracking_run_lists import ASCENDING, DESCENDING, runs_in_pieces
+from workspaces.tracking_values import Run
 
-RUNS_PER_PAGE = 500
+RUNS_AT_ONCE = 500
 FIXED = (Column("attribute", "id"), Column("attribute", "name"))
+BY_DURATION = {"duration": ASCENDING, "-duration": DESCENDING}
 MOMENTS = ("start", "ended")
 FRAME = {  # attributes in the table that mlflow.search_runs answers
     "id": "run_id",
@@ -34,32 +36,34 @@ def export_columns(chosen: Sequence[Column]) -> tuple[Column, ...]:
     return (*FIXED, *(column for column in chosen if column not in FIXED))
 
 
-def pages_of(experiment_id: str, query: ListQuery) -> tuple[Page[Run], Iterator[Page[Run]]]:
-    """All runs of a view, children as well, page after page.
+Pieces = Iterator[Sequence[Run]]
 
-    Returns: the first page, and all pages with it: a wrong filter is told before anything is sent.
+
+def runs_of(experiment_id: str, query: ListQuery, columns: Sequence[Column]) -> Pieces:
+    """All runs of a view, children as well, piece after piece.
+
+    The first piece is read at once: a wrong filter is told before anything is sent.
     Raises: Invalid, Unavailable.
     """
-    whole = replace(query, token="")
-    first = runs_page(experiment_id, whole, size=RUNS_PER_PAGE)
+    found = runs_in_pieces(
+        experiment_id=experiment_id,
+        filter=query.filter,
+        order_by=BY_DURATION.get(query.sort) or order_parse(query.sort),
+        view=query.view,
+        only=only_of(columns),
+        size=RUNS_AT_ONCE,
+    )
+    first = next(found, ())
+    return chain([first], found)
 
-    def pages() -> Iterator[Page[Run]]:
-        page = first
-        yield page
-        while page.next_token:
-            page = runs_page(experiment_id, whole, token=page.next_token, size=RUNS_PER_PAGE)
-            yield page
 
-    return first, pages()
-
-
-def csv_chunks(pages: Iterator[Page[Run]], columns: Sequence[Column]) -> Iterator[bytes]:
+def csv_chunks(pieces: Pieces, columns: Sequence[Column]) -> Iterator[bytes]:
     """CSV in UTF-8 with a line of heads; values are exact, moments are ISO 8601 in UTC."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([column.name for column in columns])
-    for page in pages:
-        writer.writerows([_plain(cell(run, column)) for column in columns] for run in page.items)
+    for runs in pieces:
+        writer.writerows([_plain(cell(run, column)) for column in columns] for run in runs)
         yield text.getvalue().encode("utf-8", "replace")
         text.seek(0)
         text.truncate()
@@ -92,7 +96,7 @@ class _Sent(io.RawIOBase):
         return taken
 
 
-def parquet_chunks(pages: Iterator[Page[Run]], columns: Sequence[Column]) -> Iterator[bytes]:
+def parquet_chunks(pieces: Pieces, columns: Sequence[Column]) -> Iterator[bytes]:
     """Parquet, one row group per page: metrics are doubles, moments timestamps, the rest text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -100,9 +104,9 @@ def parquet_chunks(pages: Iterator[Page[Run]], columns: Sequence[Column]) -> Ite
     schema = pa.schema([(column.name, _arrow_type(pa, column)) for column in columns])
     sent = _Sent()
     with pq.ParquetWriter(pa.PythonFile(sent, mode="w"), schema, compression="zstd") as writer:
-        for page in pages:
+        for runs in pieces:
             arrays = [
-                pa.array([_arrow_value(cell(run, column)) for run in page.items], field.type)
+                pa.array([_arrow_value(cell(run, column)) for run in runs], field.type)
                 for column, field in zip(columns, schema, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -123,7 +127,7 @@ def _arrow_value(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-Chunks = Callable[[Iterator[Page[Run]], Sequence[Column]], Iterator[bytes]]
+Chunks = Callable[[Pieces, Sequence[Column]], Iterator[bytes]]
 FORMATS: dict[str, tuple[str, Chunks]] = {
     "csv": ("text/csv; charset=utf-8", csv_chunks),
     "parquet": ("application/vnd.apache.parquet", parquet_chunks),

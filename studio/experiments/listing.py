@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,18 @@ class ExperimentRow:
         return list(self.experiment.own_tags.items())[:SHOWN_TAGS]
 
     @property
+    def summary(self) -> str:
+        return plain(self.experiment.description)
+
+    @property
     def hidden_tags(self) -> int:
         return max(len(self.experiment.own_tags) - SHOWN_TAGS, 0)
+
+
+def plain(notes: str) -> str:
+    """The beginning of notes in Markdown, without its marks, for a line of a list."""
+    text = re.sub(r"[*`#>]+", "", re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", notes[:1000]))
+    return " ".join(text.split())[:200]
 
 
 def default_order() -> str:

@@ -7,20 +7,22 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseStopPolling
 
-from studio.experiments.columns import KINDS, columns_default, columns_parse
+from studio.experiments.columns import KINDS, columns_parse, only_of
 from studio.experiments.completing import complete
 from studio.experiments.filters import ATTRIBUTES, clause_text
 from studio.experiments.names import columns_matching, names_of
 from studio.experiments.selectors import (
     ListQuery,
+    children_known,
     children_page,
     columns_of,
     rows_of,
     runs_by_id,
 )
 from studio.experiments.services import run_ids_read
-from studio.experiments.views import columns_chosen, live_query
-from workspaces.tracking_finding import PARENT, children_counts, experiment_tag_keys
+from studio.experiments.views import columns_remembered, live_query
+from workspaces.tracking_finding import experiment_tag_keys
+from workspaces.tracking_sql_search import PARENT
 from workspaces.tracking_values import Run
 
 LONGEST_FILTER = 5_000
@@ -39,7 +41,7 @@ def filter_names(request: HttpRequest, experiment_id: str) -> HttpResponse:
     """Options of a <datalist>: the names that a condition of that kind can have."""
     kind = request.GET.get("add_kind", "")
     known = list(ATTRIBUTES) if kind == "attributes" else []
-    names = names_of(experiment_id, kind)[:500] if kind in KINDS else known
+    names = list(names_of(experiment_id, kind)[:500]) if kind in KINDS else known
     return render(request, "studio/experiments/_names.html", {"names": names})
 
 
@@ -67,9 +69,9 @@ def run_children(request: HttpRequest, experiment_id: str, run_id: str) -> HttpR
     (parent,) = run_ids_read([run_id])
     query = ListQuery.of(request.GET)
     level = max(_depth(request), 1)
-    page = children_page(experiment_id, parent, query)
-    counts = children_counts(experiment_id, [run.id for run in page.items])
-    columns = columns_of(query.columns, columns_chosen(request, experiment_id, query), page.items)
+    columns = columns_of(query.columns, columns_remembered(request, experiment_id), ())
+    page = children_page(experiment_id, parent, query, only_of(columns))
+    counts = children_known([run.id for run in page.items])
     context = {
         "experiment_id": experiment_id,
         "parent": parent,
@@ -88,9 +90,9 @@ def run_children(request: HttpRequest, experiment_id: str, run_id: str) -> HttpR
 def runs_live(request: HttpRequest, experiment_id: str) -> HttpResponse:
     """The rows that were running, as they are now; the poll ends with the last of them."""
     ids = run_ids_read(request.GET.getlist("run"))
-    columns = columns_parse(request.GET.getlist("column")) or columns_default([])
-    runs = _in_order(runs_by_id(experiment_id, ids), ids)
-    counts = children_counts(experiment_id, [run.id for run in runs])
+    columns = columns_parse(request.GET.getlist("column"))
+    runs = _in_order(runs_by_id(experiment_id, ids, only_of(columns)), ids)
+    counts = children_known([run.id for run in runs])
     open_ids = [run.id for run in runs if run.is_open]
     depth, parent = _depth(request), request.GET.get("parent", "")
     context = {

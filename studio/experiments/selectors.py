@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
 from django.http import QueryDict
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from studio.experiments.columns import (
+    DEFAULT_KEYS,
     Column,
+    attributes_left,
     cell,
-    column_parse,
-    columns_available,
     columns_default,
     columns_parse,
+    names_by_count,
+    only_of,
     order_parse,
 )
 from studio.experiments.filters import Fault, clause_text, fault_of
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Problem
-from workspaces.tracking_finding import PARENT, archived_runs_search, children_counts
+from workspaces.tracking_counts import children_counted, runs_counted, runs_matching
 from workspaces.tracking_offsets import offset_read as offset_of
 from workspaces.tracking_offsets import token_of
-from workspaces.tracking_values import Page, Run
+from workspaces.tracking_run_lists import commonest_names, runs_by_duration, runs_with_values
+from workspaces.tracking_sql_search import PARENT, View
+from workspaces.tracking_values import EVERYTHING, Only, Page, Run
 
 SIZES = (25, 50, 100)
 DENSITIES = ("comfortable", "compact")
 LAYOUTS = ("tree", "flat")
 ROOTS = f"tags.`{PARENT}` IS NULL"
 CHILDREN_SHOWN = 50
+MOST_COUNTED = 2_000  # runs that a filter leaves
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,11 @@ class ListQuery:
     density: str = ""
     layout: str = ""  # "": a tree while nothing is filtered or sorted, and some run has a parent
     archived: bool = False
+
+    @property
+    def view(self) -> View:
+        """MLflow's word for which runs are listed."""
+        return "deleted" if self.archived else "active"
 
     @classmethod
     def of(cls, parameters: QueryDict) -> ListQuery:
@@ -124,7 +135,6 @@ class RunRow:
 class RunsTable:
     columns: tuple[Column, ...] = ()
     rows: tuple[RunRow, ...] = ()
-    available: list[tuple[str, list[Column]]] = field(default_factory=list)
     page: Page[Run] = field(default_factory=lambda: Page(()))
     problem: Problem | None = None
     fault: Fault | None = None  # where the filter is wrong
@@ -132,8 +142,8 @@ class RunsTable:
     is_tree: bool = False
 
     @property
-    def chosen(self) -> set[str]:
-        return {column.name for column in self.columns}
+    def attributes_left(self) -> list[Column]:
+        return attributes_left(self.columns)
 
     @property
     def live_ids(self) -> list[str]:
@@ -149,24 +159,25 @@ def runs_table(experiment_id: str, query: ListQuery, remembered: Sequence[str] =
     """
     chosen = query.columns or columns_parse(remembered)
     try:
-        page, is_tree = _page(experiment_id, query)
+        columns, page, is_tree = _page(experiment_id, query, chosen)
     except Invalid as problem:
-        columns = chosen or columns_default([])
+        columns = chosen or columns_default((), ())
         fault = fault_of(query.filter, problem.message) if "filter" in problem.fields else None
-        available = columns_available([], columns)
-        return RunsTable(columns, (), available, problem=problem, fault=fault)
-    columns = chosen or columns_default(page.items)
-    children: Mapping[str, int | None] = {}
-    if is_tree:
-        children = children_counts(experiment_id, [run.id for run in page.items])
+        return RunsTable(columns, problem=problem, fault=fault)
+    children = children_known([run.id for run in page.items]) if is_tree else {}
     return RunsTable(
         columns,
         rows_of(page.items, columns, children),
-        columns_available(page.items, columns),
         page,
         total=None if is_tree else _total(experiment_id, query),
         is_tree=is_tree,
     )
+
+
+def children_known(run_ids: Sequence[str]) -> Mapping[str, int | None]:
+    """How many children runs have; None for each where that cannot be counted."""
+    counted = children_counted(run_ids)
+    return dict.fromkeys(run_ids) if counted is None else counted
 
 
 def rows_of(
@@ -186,62 +197,104 @@ def rows_of(
 def columns_of(
     chosen: Sequence[Column], remembered: Sequence[str], runs: Sequence[Run]
 ) -> tuple[Column, ...]:
-    """The columns of a table: chosen now, else remembered, else the usual ones of these runs."""
-    return tuple(chosen) or columns_parse(remembered) or columns_default(runs)
+    """The columns of a table: chosen now, else remembered, else the usual ones of these runs.
+
+    Raises: Unavailable.
+    """
+    found = tuple(chosen) or columns_parse(remembered)
+    if found:
+        return found
+    names = commonest_names([run.id for run in runs], DEFAULT_KEYS)
+    if names is None:
+        names = {kind: names_by_count(runs, kind) for kind in ("metrics", "params")}
+    return columns_default(names["metrics"], names["params"])
 
 
-def _page(experiment_id: str, query: ListQuery) -> tuple[Page[Run], bool]:
-    """The runs of a page, and whether they are the roots of a tree."""
+def columns_for(
+    experiment_id: str, query: ListQuery, remembered: Sequence[str]
+) -> tuple[Column, ...]:
+    """The columns that a list shows, without its rows. Raises: Invalid (filter), Unavailable."""
+    chosen = query.columns or columns_parse(remembered)
+    return chosen or _page(experiment_id, replace(query, token=""), ())[0]
+
+
+def _page(
+    experiment_id: str, query: ListQuery, chosen: tuple[Column, ...]
+) -> tuple[tuple[Column, ...], Page[Run], bool]:
+    """The columns, the runs of a page, and whether they are the roots of a tree."""
+    only = only_of(chosen)
+    if not chosen and settings.SLIPWAY.tracking_is_remote:
+        only = EVERYTHING
+    page, is_tree = _runs_or_roots(experiment_id, query, only)
+    if chosen:
+        return chosen, page, is_tree
+    columns = columns_of((), (), page.items)
+    if only is not EVERYTHING:  # now it is known which values are wanted
+        runs = runs_with_values([run.id for run in page.items], only_of(columns))
+        page = Page(runs, page.next_token)
+    return columns, page, is_tree
+
+
+def _runs_or_roots(experiment_id: str, query: ListQuery, only: Only) -> tuple[Page[Run], bool]:
     if query.archived or query.layout == "flat":
-        return runs_page(experiment_id, query), False
+        return runs_page(experiment_id, query, only), False
     if query.layout == "tree":
-        return runs_page(experiment_id, query, roots=True), True
-    page = runs_page(experiment_id, query)
+        return runs_page(experiment_id, query, only, roots=True), True
+    page = runs_page(experiment_id, query, only)
     if query.filter or query.sort or not any(run.parent_id for run in page.items):
         return page, False
     try:
-        return runs_page(experiment_id, query, roots=True), True
+        return runs_page(experiment_id, query, only, roots=True), True
     except Invalid:  # an older server does not know IS NULL
         return page, False
 
 
 def runs_page(
-    experiment_id: str,
-    query: ListQuery,
-    *,
-    roots: bool = False,
-    token: str | None = None,
-    size: int | None = None,
+    experiment_id: str, query: ListQuery, only: Only, *, roots: bool = False
 ) -> Page[Run]:
     """One page of a list's runs, by the one call for all of them.
 
     Args:
+        only: the values that are wanted.
         roots: without the runs that have a parent.
-        token, size: in place of the query's own.
     Raises: Invalid (filter, page_token), Unavailable.
     """
-    search = archived_runs_search if query.archived else tracking.runs_search
-    condition = f"{query.filter} AND {ROOTS}" if roots and query.filter else query.filter
-    return search(
+    condition = " AND ".join(part for part in (query.filter, ROOTS if roots else "") if part)
+    if query.sort.removeprefix("-") == "duration":
+        page = runs_by_duration(
+            experiment_id=experiment_id,
+            filter=condition,
+            descending=query.sort.startswith("-"),
+            page_token=query.token,
+            limit=query.size,
+            view=query.view,
+            only=only,
+        )
+        if page is not None:
+            return page
+    return tracking.runs_search(
         experiment_ids=[experiment_id],
-        filter=condition or (ROOTS if roots else ""),
+        filter=condition,
         order_by=order_parse(query.sort),
-        page_token=query.token if token is None else token,
-        limit=size or query.size,
+        page_token=query.token,
+        limit=query.size,
+        view=query.view,
+        only=only,
     )
 
 
-def children_page(experiment_id: str, run_id: str, query: ListQuery) -> Page[Run]:
+def children_page(experiment_id: str, run_id: str, query: ListQuery, only: Only) -> Page[Run]:
     """The first children of a run, in the order of the list. Raises: Unavailable, Invalid."""
     return tracking.runs_search(
         experiment_ids=[experiment_id],
         filter=clause_text("tags", PARENT, "=", run_id),
         order_by=order_parse(query.sort),
         limit=CHILDREN_SHOWN,
+        only=only,
     )
 
 
-def runs_by_id(experiment_id: str, run_ids: Sequence[str]) -> tuple[Run, ...]:
+def runs_by_id(experiment_id: str, run_ids: Sequence[str], only: Only) -> tuple[Run, ...]:
     """These active runs of an experiment, those that still exist. Raises: Unavailable."""
     if not run_ids:
         return ()
@@ -250,15 +303,18 @@ def runs_by_id(experiment_id: str, run_ids: Sequence[str]) -> tuple[Run, ...]:
         experiment_ids=[experiment_id],
         filter=f"attributes.run_id IN ({listed})",
         limit=len(run_ids),
+        only=only,
     )
     return page.items
 
 
 def _total(experiment_id: str, query: ListQuery) -> int | None:
-    """How many runs there are, where counting is one cheap query."""
-    if query.filter or query.archived or not tracking.activity_is_cheap():
-        return None
-    return tracking.experiments_activity([experiment_id])[experiment_id].runs
+    """How many runs there are, where counting is cheap; more than MOST_COUNTED is not told."""
+    if not query.filter:
+        counted = runs_counted([experiment_id], view=query.view)
+        return counted.total if counted else None
+    found = runs_matching([experiment_id], query.filter, view=query.view, most=MOST_COUNTED + 1)
+    return found if found is not None and found <= MOST_COUNTED else None
 
 
 def columns_remember(session: Any, experiment_id: str, columns: Sequence[Column]) -> None:
@@ -276,11 +332,6 @@ def columns_forget(session: Any, experiment_id: str) -> None:
     kept = session.get("run_columns", {})
     if experiment_id in kept:
         session["run_columns"] = {key: kept[key] for key in kept if key != experiment_id}
-
-
-def sort_known(sort: str) -> bool:
-    column = column_parse(sort.removeprefix("-"))
-    return column is not None and bool(column.order_key)
 
 
 # --- artifacts -----------------------------------------------------------------------------------

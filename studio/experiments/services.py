@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from studio.experiments.models import Star
-from workspaces import tracking, tracking_changes
+from workspaces import tracking, tracking_changes, tracking_purging
 from workspaces.errors import Conflict, Invalid
 from workspaces.events import event_record
 from workspaces.tracking_changes import (
@@ -167,6 +167,18 @@ def runs_restore(*, run_ids: Sequence[str], user: Any) -> int:
     """Brings back archived runs. Returns: how many there were."""
     count = tracking_changes.runs_restore(run_ids_read(run_ids))
     _runs_noted("runs.restored", run_ids, _("%(count)s runs were restored."), count, user)
+    return count
+
+
+def runs_purge(*, run_ids: Sequence[str], user: Any) -> int:
+    """Deletes archived runs with their files for good. Returns: how many there were.
+
+    Raises:
+        Conflict: one is not archived, or a model version was registered from it, or the tracking
+            server is remote; nothing is deleted then. Invalid on "run_ids"; Unavailable.
+    """
+    count = tracking_purging.runs_purge(run_ids_read(run_ids))
+    _runs_noted("runs.deleted", run_ids, _("%(count)s runs were deleted for good."), count, user)
     return count
 
 

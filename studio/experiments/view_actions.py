@@ -14,12 +14,12 @@ from studio.experiments.exporting import (
     FORMATS,
     export_columns,
     export_name,
-    pages_of,
+    runs_of,
     snippet,
 )
 from studio.experiments.models import SavedView
-from studio.experiments.selectors import ListQuery, columns_of
-from studio.experiments.views import columns_chosen
+from studio.experiments.selectors import ListQuery, columns_for
+from studio.experiments.views import columns_remembered
 from studio.streaming import download
 from workspaces import tracking
 from workspaces.errors import Invalid, Problem
@@ -88,19 +88,19 @@ def runs_export(request: HttpRequest, experiment_id: str) -> HttpResponseBase:
         raise Invalid(text, fields={"format": [text]})
     query = ListQuery.of(request.GET)
     name = tracking.experiment_get(experiment_id).name
-    first, pages = pages_of(experiment_id, query)
-    remembered = columns_chosen(request, experiment_id, query)
-    columns = export_columns(columns_of(query.columns, remembered, first.items))
+    remembered = columns_remembered(request, experiment_id)
+    columns = export_columns(columns_for(experiment_id, query, remembered))
+    found = runs_of(experiment_id, query, columns)
     content_type, chunks = FORMATS[kind]
-    return download(request, chunks(pages, columns), export_name(name, kind), content_type)
+    return download(request, chunks(found, columns), export_name(name, kind), content_type)
 
 
 @require_safe
 def runs_snippet(request: HttpRequest, experiment_id: str) -> HttpResponse:
     """Python that makes the same list, in the side panel or as a page."""
     query = ListQuery.of(request.GET)
-    remembered = columns_chosen(request, experiment_id, query)
-    columns = columns_of(query.columns, remembered, ())
+    remembered = columns_remembered(request, experiment_id)
+    columns = columns_for(experiment_id, query, remembered)
     text = snippet(experiment_id, query, columns, request.build_absolute_uri("/mlflow"))
     context = {"experiment": tracking.experiment_get(experiment_id), "snippet": text}
     name = "_snippet" if request.htmx else "snippet"  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
@@ -14,7 +15,8 @@ from django.views.decorators.http import require_safe
 from registry import markdown
 from studio.experiments.columns import Column, column_parse
 from studio.experiments.filters import KINDS, operators
-from studio.experiments.listing import TABS, ExperimentsQuery, experiments_page
+from studio.experiments.listing import TABS, ExperimentsQuery, experiments_page, plain
+from studio.experiments.names import columns_matching
 from studio.experiments.pills import filter_with, pills_of
 from studio.experiments.saved_views import KEPT, query_clean, views_of
 from studio.experiments.selectors import (
@@ -30,6 +32,7 @@ from studio.experiments.selectors import (
 from studio.experiments.services import starred_ids
 from workspaces import tracking, tracking_finding
 from workspaces.errors import Invalid
+from workspaces.tracking_purging import purging_is_there
 from workspaces.tracking_values import Experiment
 
 ADDED = ("kind", "key", "op", "value")  # of a condition that is added, each as "add_…"
@@ -105,6 +108,7 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         "added": added,
         "paging": paging(request.GET, table.page, query.size, table.total),
         "tracking_uri": request.build_absolute_uri("/mlflow"),
+        "choices": _choices(request, experiment_id, table),
         "best_query": best_query(query.sort),
         **_filter_context(query, table, added),
         **_state_context(request, experiment_id, query, table),
@@ -113,6 +117,15 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         context |= about_context(found, request)
     status = 422 if table.problem or added else 200
     return answer(request, "studio/experiments/experiment.html", "runs", context, status)
+
+
+def _choices(
+    request: HttpRequest, experiment_id: str, table: RunsTable
+) -> list[tuple[str, list[str]]] | None:
+    """Names for the column chooser; a script asks for them by itself, when it is opened."""
+    if "choose" not in request.GET:
+        return None
+    return columns_matching(experiment_id, "", {column.name for column in table.columns})
 
 
 def _query_with_condition(parameters: QueryDict) -> str:
@@ -130,6 +143,11 @@ def columns_chosen(request: HttpRequest, experiment_id: str, query: ListQuery) -
     if "reset" in request.GET:
         columns_forget(request.session, experiment_id)
     columns_remember(request.session, experiment_id, query.columns)
+    return columns_remembered(request, experiment_id)
+
+
+def columns_remembered(request: HttpRequest, experiment_id: str) -> list[str]:
+    """Names of the columns this person chose last here."""
     return list(request.session.get("run_columns", {}).get(experiment_id, ()))
 
 
@@ -172,6 +190,8 @@ def _state_context(
         ],
         "share_url": f"{request.build_absolute_uri(request.path)}?{state}",
         "live_query": live_query(table.live_ids, table.columns),
+        "sorts_duration": not settings.SLIPWAY.tracking_is_remote,
+        "purging_is_there": purging_is_there(),
         "compare_there": _leads_somewhere("/compare/"),
     }
 
@@ -213,5 +233,6 @@ def about_context(found: Experiment, request: HttpRequest) -> dict[str, Any]:
         "experiment": found,
         "starred": found.id in starred_ids(request.user),
         "notes": markdown.render(found.description) if found.description else "",
+        "summary": plain(found.description),
         "tags": found.own_tags,
     }

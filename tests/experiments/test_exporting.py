@@ -22,7 +22,7 @@ COLUMNS = ("metrics.m", "metrics.nan", "params.p", "status", "start", "duration"
 @pytest.fixture
 def experiment(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """Seven runs, read three at a time."""
-    monkeypatch.setattr(exporting, "RUNS_PER_PAGE", 3)
+    monkeypatch.setattr(exporting, "RUNS_AT_ONCE", 3)
     found = store.experiment("ex/port: 50 %")
     for number in range(7):
         store.run(found, f"r{number}", metrics={"m": number / 3}, params={"p": ODD})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+import time
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
@@ -168,6 +171,29 @@ def test_the_link_to_share_holds_the_columns_that_are_remembered(
     assert query["column"] == ["params.model"]
     assert query["density"] == ["compact"]
     assert query["filter"] == ["metrics.`my rmse`>1"]
+
+
+def test_runs_sort_by_how_long_they_took(person: Client, store: Store) -> None:
+    experiment = store.experiment("long")
+    now = int(time.time() * 1000)
+    for name, seconds in (("b", 20), ("a", 10), ("c", 30), ("going", None)):
+        run = store.client.create_run(experiment, start_time=now - 60_000, run_name=name)
+        if seconds:
+            ended = now - 60_000 + seconds * 1000
+            store.client.set_terminated(run.info.run_id, end_time=ended)
+    page = f"/experiments/{experiment}/"
+    assert names(person.get(page, {"sort": "duration"}).content.decode()) == [*"abc", "going"]
+    html = person.get(page, {"sort": "-duration"}).content.decode()
+    assert names(html) == ["going", *"cba"]
+    assert 'aria-sort="descending"><a href="?sort=duration">Duration' in html
+    narrowed = {"sort": "duration", "filter": "attributes.status = 'FINISHED'"}
+    assert names(person.get(page, narrowed).content.decode()) == list("abc")
+    assert person.get(page, {"sort": "duration", "page_token": "x"}).status_code == 422
+    assert person.get(page, {"sort": "duration", "filter": "nonsense"}).status_code == 422
+    file = b"".join(
+        person.get(f"{page}runs/export/?format=csv&sort=-duration").streaming_content
+    ).decode()
+    assert [row["name"] for row in csv.DictReader(io.StringIO(file))] == ["going", *"cba"]
 
 
 # --- live ----------------------------------------------------------------------------------------
