@@ -89,6 +89,6 @@ def test_the_api_deletes_archives_and_restores(person: Client, runs: dict) -> No
     assert ask("restore", "kept", "a") == (200, 2)
     assert ask("delete", "b") == (200, 1)
     assert ask("delete", "kept")[0] == 409
-    for wrong in ([], ["a b"], [5], "x"):
+    for wrong in ([], ["a b"], [[]], "x"):
         answer = person.post("/api/v1/runs/archive", {"run_ids": wrong}, content_type=JSON)
         assert answer.status_code == 400, wrong

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +14,7 @@ from registry.deleted import deleting, keeping, purging, restoring
 from studio.experiments import exporting
 from studio.experiments.selectors import ListQuery, children_page, runs_table
 from tests.tracking.mlflow_store import Store, use
+from tests.tracking.stock_server import free_port, stock_server
 from workspaces import (
     tracking,
     tracking_changes,
@@ -36,49 +32,11 @@ from workspaces.tracking_artifacts import (
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_values import EVERYTHING
 
-SECONDS_TO_START = 90
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    uri = f"http://127.0.0.1:{_free_port()}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", uri.rsplit(":", 1)[1], "--backend-store-uri", f"sqlite:///{folder}/m.db"]
-    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        command,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-    )
-    try:
-        _wait(uri, process, folder / "log")
+    with stock_server(tmp_path_factory.mktemp("server")) as uri:
         yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-        log.close()
-
-
-def _wait(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"mlflow server did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture
@@ -272,7 +230,7 @@ def test_what_was_deleted_is_restored_and_removed_by_http(remote: Store, tmp_pat
 
 
 def test_a_server_that_is_down_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, tracking_uri=f"http://127.0.0.1:{_free_port()}")
+    use(monkeypatch, tracking_uri=f"http://127.0.0.1:{free_port()}")
     started = time.monotonic()
     with pytest.raises(Unavailable):
         tracking.run_get("0" * 32)
