@@ -62,6 +62,18 @@ document.addEventListener("keydown", (event) => {
   if (expander && event.key === " ") { event.preventDefault(); expander.click(); }
 });
 
+// --- popovers open below what opened them ---------------------------------------------------------
+document.addEventListener("toggle", (event) => {
+  const popover = event.target;
+  if (event.newState !== "open" || !popover.matches?.(".list-popover")) return;
+  const opener = document.querySelector(`[popovertarget="${popover.id}"]`);
+  if (!opener) return;
+  const box = opener.getBoundingClientRect();
+  const left = Math.max(8, Math.min(box.left, window.innerWidth - popover.offsetWidth - 24));
+  const top = Math.max(8, Math.min(box.bottom + 4, window.innerHeight - popover.offsetHeight - 8));
+  Object.assign(popover.style, { left: `${left}px`, top: `${top}px`, right: "auto" });
+}, true);
+
 // --- after htmx has put something in --------------------------------------------------------------
 function refresh() {
   const seen = new Set();
