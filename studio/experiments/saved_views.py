@@ -20,18 +20,21 @@ from workspaces.tracking_stores import store_id
 KEPT = ("filter", "sort", "size", "density", "layout", "stage", "column")
 LONGEST_NAME = 100
 LONGEST_QUERY = 20_000
+MOST_FIELDS = 2_000  # more than Django takes of an address
 MOST_VIEWS = 100  # of a person and an experiment
 LARGEST_ID = 2**63 - 1
 
 
 def query_clean(query: str) -> str:
     """The part of a query string that makes a view: not its page, nothing unknown."""
-    pairs = parse_qsl(query.removeprefix("?"), max_num_fields=500)
+    pairs = parse_qsl(query.removeprefix("?"), max_num_fields=MOST_FIELDS)
     return urlencode([(key, value) for key, value in pairs if key in KEPT and value])
 
 
 def views_of(user: Any, experiment_id: str) -> QuerySet[SavedView]:
     """Views of an experiment that this person may open: one's own and the shared ones, by name."""
+    if "\x00" in experiment_id:  # PostgreSQL refuses to look for it
+        return SavedView.objects.none()
     mine = Q(owner=user) | Q(shared=True)
     rows = SavedView.objects.filter(mine, store=store_id(), experiment_id=experiment_id)
     return rows.select_related("owner")

@@ -10,7 +10,9 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.test import Client
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.test import AsyncClient, Client
 
 from studio.experiments import exporting
 from tests.tracking.mlflow_store import Store, use
@@ -120,3 +122,17 @@ def test_the_snippet_makes_the_same_list(person: Client, experiment: str, store:
         "run_id", "tags.mlflow.runName", "metrics.m", "params.p", "start_time",
     ]  # fmt: skip
     assert list(frame["tags.mlflow.runName"]) == ["r2", "r1", "r0"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_server_sends_it_piece_by_piece(experiment: str) -> None:
+    person = await sync_to_async(get_user_model().objects.create_user)("ada", password="x")
+    browser = AsyncClient()
+    await browser.aforce_login(person)
+    answer = await browser.get(
+        f"/experiments/{experiment}/runs/export/?format=csv&column=metrics.m&sort=metrics.m"
+    )
+    assert answer.is_async
+    pieces = [piece async for piece in answer.streaming_content]
+    assert len(pieces) == 3
+    assert len(b"".join(pieces).decode().splitlines()) == 1 + 8

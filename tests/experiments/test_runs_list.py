@@ -122,6 +122,18 @@ def test_completion_offers_names_that_were_logged(person: Client, experiment: st
     assert '<option value="model">' in html
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["x=1&" * 900, "column=" + "a" * 3000, "filter=%00", "sort=%00&density=%00&layout=x", "saved=²",
+     "page_token=%00", "filter=" + "(" * 4000, "filter=" + "%27" * 999, "add_kind=%00&add_key=x"],
+)  # fmt: skip
+def test_whatever_the_address_says_is_no_500(person: Client, experiment: str, query: str) -> None:
+    page = f"/experiments/{experiment}/"
+    for path in (page, f"{page}filter/complete/", f"{page}columns/", f"{page}runs/export/"):
+        assert person.get(f"{path}?{query}").status_code in {200, 400, 422}, path
+    assert person.get(f"/experiments/?{query}").status_code in {200, 400}
+
+
 # --- columns and density -------------------------------------------------------------------------
 
 
