@@ -183,7 +183,7 @@ def _long_metric(connection: Connection, run_id: str, points: int) -> None:
     numbers = (
         "WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < :points - 1)"
         if _is_sqlite(connection)
-        else "WITH s AS (SELECT generate_series(0, :points - 1) AS n)"
+        else "WITH s AS (SELECT generate_series(CAST(0 AS BIGINT), :points - 1) AS n)"
     )
     false = "0" if _is_sqlite(connection) else "false"
     value = (

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from workspaces.tracking import runs_search
 from workspaces.tracking_database import pieces, reading
+from workspaces.tracking_indexes import PREFIX
 from workspaces.tracking_sql import matching_count
 from workspaces.tracking_sql_search import PARENT, STAGES, View, beginning, tables
 from workspaces.tracking_stores import store_id
@@ -148,11 +149,12 @@ def children_counted(run_ids: Sequence[str]) -> dict[str, int] | None:
     found: dict[str, int] = {}
     with reading() as session:
         tags, runs = tables().tags, tables().runs.c
-        for ids in pieces(list(dict.fromkeys(run_ids))):
+        wanted = [run_id for run_id in dict.fromkeys(run_ids) if len(run_id) < PREFIX]
+        for ids in pieces(wanted):
             query = (
                 select(tags.c.value, func.count())
                 .join(tables().runs, runs.run_uuid == tags.c.run_uuid)
-                .where(tags.c.key == PARENT, beginning(tags).in_(ids), tags.c.value.in_(ids))
+                .where(tags.c.key == PARENT, beginning(tags).in_(ids))
                 .where(runs.lifecycle_stage == "active")
                 .group_by(tags.c.value)
             )

@@ -39,11 +39,13 @@ def indexes_make(engine: Engine) -> None:
 
     if engine.dialect.name not in DIALECTS:
         return
-    there = _names(engine)
-    for name, what in INDEXES.items():
-        if name not in there:
-            with engine.begin() as connection:
-                connection.execute(sqlalchemy.text(f"CREATE INDEX IF NOT EXISTS {name} ON {what}"))
+    absent = {name: what for name, what in INDEXES.items() if name not in _names(engine)}
+    for name, what in absent.items():
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE INDEX IF NOT EXISTS {name} ON {what}"))
+    if absent and engine.dialect.name == "postgresql":  # it plans by statistics, of indexes as well
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("ANALYZE runs, latest_metrics, params, tags"))
 
 
 def indexes_drop(engine: Engine) -> None:

@@ -67,12 +67,13 @@ def _begin_with_few(session: Any, search: Search, depth: int) -> None:
     """
     if search.few or not search.candidates:
         return
-    counted = [(_at_most(session, found), found) for found in search.candidates]
+    counts = [_at_most(session, found) for _number, found in search.candidates]
     total = max(_count(session, None), 1)
-    share = math.prod(count / total for count, _ in counted if count < MOST_CANDIDATES)
-    least, candidates = min(counted, key=lambda pair: pair[0])
+    share = math.prod(count / total for count in counts if count < MOST_CANDIDATES)
+    least = min(counts)
     if least < MOST_CANDIDATES and least * share < LOOKED_UP * depth:
-        search.conditions.insert(0, tables().runs.c.run_uuid.in_(candidates))
+        number, found = search.candidates[counts.index(least)]
+        search.conditions[number] = tables().runs.c.run_uuid.in_(found)
         search.few = True
 
 

@@ -47,8 +47,8 @@ class Search:
     stages: tuple[str, ...]
     conditions: list[Any] = field(default_factory=list)
     orders: tuple[Order, ...] = ()
-    # of a condition: the ids it leaves, by an index over values; whichever has few is begun with
-    candidates: list[Any] = field(default_factory=list)
+    # number of a condition, and the ids it leaves by an index over values
+    candidates: list[tuple[int, Any]] = field(default_factory=list)
     # by metric: what its own value must be, for a walk in the order of that metric
     bounds: dict[str, list[Callable[[Any], Any]]] = field(default_factory=dict)
     few: bool = False  # the conditions leave few runs, whatever the order
@@ -145,7 +145,8 @@ def _add(search: Search, comparison: dict[str, Any], dialect: str) -> None:
     search.conditions.append(_has(kind, key, comparator, value, dialect))
     if comparator not in {"=", ">", ">=", "<", "<="}:
         return
-    search.candidates.append(_candidates(kind, key, comparator, value, dialect))
+    found = _candidates(kind, key, comparator, value, dialect)
+    search.candidates.append((len(search.conditions) - 1, found))
     if kind == "metric":
         number = float(value)
         bound = compare(comparator, dialect)
@@ -174,14 +175,17 @@ def _has(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
 
 
 def _candidates(kind: str, key: str, comparator: str, value: Any, dialect: str) -> Any:
-    """Ids of runs that may fit: all that do, and none but by a long value's end."""
+    """Ids of the runs that meet a condition, of every experiment."""
     from mlflow.utils.search_utils import SearchUtils
     from sqlalchemy import false, select
 
     table = table_of(kind).alias()
     found = select(table.c.run_uuid).where(table.c.key == key)
     if kind != "metric":
-        return found.where(beginning(table) == value[:PREFIX])
+        found = found.where(beginning(table) == value[:PREFIX])
+        if len(value) < PREFIX:  # its beginning is all of it
+            return found
+        return found.where(table.c.value.concat("") == value)  # SQLite puts a plain one into substr
     wanted = SearchUtils.get_sql_comparison_func(comparator, dialect)(table.c.value, float(value))
     return found.where(table.c.is_nan == false(), wanted)
 

@@ -27,7 +27,22 @@ quick = settings(
 long = settings(quick, max_examples=MANY)
 
 KEYS = ("loss", "a b/c.d", "ключ", "%_", "mlflow.x", "it's")
-TEXTS = ("", "a", "A", "aa", "b%", "_", "é", "<b>", "x" * 200, "it's", "10", "9")
+TEXTS = (
+    "",
+    "a",
+    "A",
+    "aa",
+    "b%",
+    "_",
+    "é",
+    "<b>",
+    "x" * 200,
+    "it's",
+    "10",
+    "9",
+    "y" * 63,
+    "y" * 64,
+)
 NUMBERS = (0.0, -0.0, 1.0, 1.5, -2.0, 1e308, 5e-324, math.nan, math.inf, -math.inf)
 numbers = st.one_of(st.sampled_from(NUMBERS), st.floats(width=32))
 texts = st.sampled_from(TEXTS)
@@ -59,7 +74,10 @@ runs = st.lists(
 keys = st.sampled_from(KEYS).map(lambda key: f"`{key}`")
 compared = st.sampled_from(("=", "!=", ">", ">=", "<", "<="))
 worded = st.sampled_from(("=", "!=", "LIKE", "ILIKE", "like"))
-quoted = st.sampled_from(("''", "'a'", "'A'", "'%a%'", "'_'", "'b\\%'", "'é'", '"it\'s"', "'10'"))
+LONG, LONGER = f"'{'y' * 64}'", f"'{'x' * 200}'"  # what the index has of a value, and more
+quoted = st.sampled_from(
+    ("''", "'a'", "'A'", "'%a%'", "'_'", "'b\\%'", "'é'", '"it\'s"', "'10'", LONG, LONGER)
+)
 conditions = st.one_of(
     st.tuples(
         st.just("metrics."), keys, compared, st.sampled_from(("0", "1.5", "-2", "1e999"))
