@@ -50,15 +50,17 @@ def _archived(run_id: str) -> Run | None:
 
 
 def _check_unregistered(run: Run) -> None:
+    """A version names its run, or only the place of its files."""
     _store, registry = stores()
-    with mlflow_errors():
-        versions = registry.search_model_versions(f"run_id = '{run.id}'", 1)
-    if versions:
-        words = {"run": run.name, "model": versions[0].name, "version": versions[0].version}
-        raise Conflict(
-            _("Version %(version)s of model “%(model)s” was registered from the run “%(run)s”.")
-            % words
-        )
+    for condition in (f"run_id = '{run.id}'", f"source_path LIKE '%/{run.id}/%'"):
+        with mlflow_errors():
+            versions = registry.search_model_versions(condition, 1)
+        if versions:
+            words = {"run": run.name, "model": versions[0].name, "version": versions[0].version}
+            raise Conflict(
+                _("Version %(version)s of model “%(model)s” was registered from the run “%(run)s”.")
+                % words
+            )
 
 
 def _purge(run: Run) -> None:

@@ -58,11 +58,13 @@ def test_a_run_that_is_not_archived_stops_all_of_it(
     assert folder(store, runs["a"]).exists()
 
 
+@pytest.mark.parametrize("names_its_run", [True, False])
 def test_a_run_that_a_model_version_comes_from_stays(
-    person: Client, store: Store, runs: dict
+    person: Client, store: Store, runs: dict, names_its_run: bool
 ) -> None:
     store.client.create_registered_model("diabetes")
-    store.client.create_model_version("diabetes", str(folder(store, runs["b"])), runs["b"])
+    source = str(folder(store, runs["b"]) / "model")
+    store.client.create_model_version("diabetes", source, runs["b"] if names_its_run else None)
     html = delete(person, runs, "a", "b")
     assert "Version 1 of model “diabetes”" in html
     assert folder(store, runs["a"]).exists()
