@@ -96,6 +96,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "groups": navigation(request) if signed_in else [],
             "tokens": link("workspaces:tokens"),
             "logout": link("logout"),
+            "search": link("studio:search") if signed_in else "",
             "api_docs": link("api:docs"),
             "docs": getattr(settings, "DOCS_URL", ""),
         }

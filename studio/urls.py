@@ -6,6 +6,7 @@ from studio import home
 from studio.experiments.urls import urlpatterns as experiment_urls
 from studio.monitoring import views as monitoring
 from studio.runs.urls import urlpatterns as run_urls
+from studio.search.urls import urlpatterns as search_urls
 
 app_name = "studio"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("demo/", home.demo, name="demo"),
     *experiment_urls,
     *run_urls,
+    *search_urls,
     path("admin/overview/", monitoring.overview, name="admin-overview"),
     path("admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"),
 ]

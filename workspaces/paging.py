@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from workspaces.errors import Invalid
@@ -39,6 +39,22 @@ def rows_by_name(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:
         ordered = ordered.filter(name__gt=name)
     found = list(ordered[: size + 1])
     return page_cut(found, size, lambda row: f"name|{row.name}")  # type: ignore[attr-defined]
+
+
+def rows_by_name_and_id(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:
+    """The rows behind a token's, by a `name` that several may have, then by age.
+
+    Raises:
+        Invalid: the token is none of this list.
+    """
+    ordered = rows.order_by("name", "pk")
+    if token:
+        key, _bar, name = token_open(token).partition("|")
+        if not (key.isascii() and key.isdigit() and len(key) < 20 and int(key) <= LARGEST_ID):
+            raise token_strange()
+        ordered = ordered.filter(Q(name__gt=name) | Q(name=name, pk__gt=int(key)))
+    found = list(ordered[: size + 1])
+    return page_cut(found, size, lambda row: f"{row.pk}|{row.name}")  # type: ignore[attr-defined]
 
 
 def rows_by_id(rows: QuerySet[Row], token: str, size: int) -> Rows[Row]:

@@ -41,7 +41,7 @@ function serverMessage(xhr) {
 }
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  refresh(event.detail.target);
+  refresh(event.detail.target ?? document);  // a page of the history names no target
   if (event.detail.target !== panelContent) return;
   if (!panelContent.firstElementChild) { panel.close(); return; }
   panel.setAttribute("aria-label", panelContent.querySelector("h2")?.textContent.trim() || "");

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workspaces import tracking
+from studio.experiments.listing import tag_pairs
+from workspaces import tracking, tracking_finding
 from workspaces.serializers import (
     PAGING,
     ListQuerySerializer,
@@ -28,9 +29,14 @@ TAG = ["experiments"]
 
 class ExperimentsQuerySerializer(ListQuerySerializer):
     search = serializers.CharField(required=False, allow_blank=True, default="")
+    tag = serializers.ListField(
+        child=serializers.CharField(max_length=600), required=False, max_length=20, default=list
+    )
+    archived = serializers.BooleanField(required=False, default=False)
 
 
 class RunsQuerySerializer(ListQuerySerializer):
+    archived = serializers.BooleanField(required=False, default=False)
     filter = serializers.CharField(required=False, allow_blank=True, default="")
     order_by = serializers.ListField(
         child=serializers.CharField(max_length=600), required=False, max_length=5, default=list
@@ -41,6 +47,7 @@ class ExperimentSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
+    archived = serializers.BooleanField()
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
     created_at = serializers.DateTimeField(allow_null=True)
     updated_at = serializers.DateTimeField(allow_null=True)
@@ -86,6 +93,7 @@ def experiment_json(row: Experiment) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "description": row.description,
+        "archived": row.deleted,
         "tags": dict(row.tags),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -118,15 +126,23 @@ class ExperimentsView(APIView):
         operation_id="experiments_list",
         parameters=[
             OpenApiParameter("search", str, description="part of the name, in any case"),
+            OpenApiParameter(
+                "tag", str, many=True, description="`key` or `key=value`; all of them must fit"
+            ),
+            OpenApiParameter("archived", bool, description="the archived ones instead"),
             *PAGING,
         ],
         responses={200: ExperimentPageSerializer, **refusals(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        """Active experiments, last changed first."""
+        """Experiments, last changed first; archived ones only with `archived=true`."""
         query = query_read(request, ExperimentsQuerySerializer)
-        page = tracking.experiments_search(
-            text=query["search"], page_token=query["page_token"], limit=query["limit"]
+        page = tracking_finding.experiments_find(
+            text=query["search"],
+            tags=tag_pairs(query["tag"]),
+            archived=query["archived"],
+            page_token=query["page_token"],
+            limit=query["limit"],
         )
         return page_answer([experiment_json(row) for row in page.items], page.next_token)
 
@@ -144,12 +160,13 @@ class RunsView(APIView):
                 many=True,
                 description="MLflow's words, at most 5: `metrics.rmse ASC`",
             ),
+            OpenApiParameter("archived", bool, description="the archived ones instead"),
             *PAGING,
         ],
         responses={200: RunPageSerializer, **refusals(400, 404, 503)},
     )
     def get(self, request: Request, experiment_id: str) -> Response:
-        """Active runs of an experiment, newest first."""
+        """Runs of an experiment, newest first; archived ones only with `archived=true`."""
         query = query_read(request, RunsQuerySerializer)
         tracking.experiment_get(experiment_id)
         page = tracking.runs_search(
@@ -158,6 +175,7 @@ class RunsView(APIView):
             order_by=query["order_by"] or ["attributes.start_time DESC"],
             page_token=query["page_token"],
             limit=query["limit"],
+            view="deleted" if query["archived"] else "active",
         )
         return page_answer([run_json(row) for row in page.items], page.next_token)
 

@@ -11,18 +11,27 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from workspaces.tracking_values import Run
+from workspaces.tracking_values import NOTE, Only, Run
 
 ATTRIBUTES: dict[str, tuple[Any, str]] = {  # name -> (label, MLflow's key to order by)
     "name": (_("Run"), "attributes.run_name"),
     "status": (_("Status"), "attributes.status"),
     "start": (_("Started"), "attributes.start_time"),
+    "ended": (_("Ended"), "attributes.end_time"),
     "duration": (_("Duration"), ""),  # MLflow cannot order by it
     "user": (_("User"), "tags.`mlflow.user`"),
     "source": (_("Source"), "tags.`mlflow.source.name`"),
     "commit": (_("Git commit"), "tags.`mlflow.source.git.commit`"),
+    "notes": (_("Notes"), "tags.`mlflow.note.content`"),
+    "id": (_("Run id"), "attributes.run_id"),
 }
 KINDS = ("metrics", "params", "tags")
+TAGS_OF = {  # attributes that MLflow keeps as tags
+    "user": "mlflow.user",
+    "source": "mlflow.source.name",
+    "commit": "mlflow.source.git.commit",
+    "notes": NOTE,
+}
 DEFAULT_ATTRIBUTES = ("status", "start", "duration", "user")
 DEFAULT_KEYS = 6  # of metrics and of parameters, shown before anyone chooses
 MOST_COLUMNS = 60
@@ -74,41 +83,40 @@ def columns_parse(names: Iterable[str]) -> tuple[Column, ...]:
     return tuple(found.values())
 
 
-def columns_default(runs: Sequence[Run]) -> tuple[Column, ...]:
-    """Attributes, then the first metrics and parameters that these runs have."""
+def columns_default(metrics: Sequence[str], params: Sequence[str]) -> tuple[Column, ...]:
+    """Attributes, then the first of these metrics and parameters."""
     return (
         *(Column("attribute", key) for key in DEFAULT_ATTRIBUTES),
-        *(Column("metrics", key) for key in _keys(runs, "metrics")[:DEFAULT_KEYS]),
-        *(Column("params", key) for key in _keys(runs, "params")[:DEFAULT_KEYS]),
+        *(Column("metrics", key) for key in metrics[:DEFAULT_KEYS]),
+        *(Column("params", key) for key in params[:DEFAULT_KEYS]),
     )
 
 
-def columns_available(
-    runs: Sequence[Run], chosen: Sequence[Column]
-) -> list[tuple[str, list[Column]]]:
-    """What the chooser offers, by group: keys of these runs and what is chosen already."""
-    groups: list[tuple[str, list[Column]]] = [
-        (str(_("Run")), [Column("attribute", key) for key in ATTRIBUTES if key != "name"])
-    ]
-    labels = {"metrics": _("Metrics"), "params": _("Parameters"), "tags": _("Tags")}
-    for kind in KINDS:
-        keys = {*_keys(runs, kind), *(c.key for c in chosen if c.kind == kind)}
-        if keys:
-            groups.append((str(labels[kind]), [Column(kind, key) for key in sorted(keys)]))
-    return groups
+def attributes_left(chosen: Sequence[Column]) -> list[Column]:
+    """The attributes that are not among these columns."""
+    shown = {column.name for column in chosen}
+    every = (Column("attribute", key) for key in ATTRIBUTES if key != "name")
+    return [column for column in every if column.name not in shown]
 
 
-def _keys(runs: Sequence[Run], kind: str) -> list[str]:
-    """Keys of these runs: those that most runs have first, then by name."""
+def only_of(columns: Iterable[Column]) -> Only:
+    """The values of runs that these columns show."""
+    by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for column in columns:
+        if column.kind in by_kind:
+            by_kind[column.kind].append(column.key)
+        elif column.key in TAGS_OF:
+            by_kind["tags"].append(TAGS_OF[column.key])
+    return Only(*(tuple(dict.fromkeys(by_kind[kind])) for kind in KINDS))
+
+
+def names_by_count(runs: Sequence[Run], kind: str) -> list[str]:
+    """Names of these runs: those that most runs have first, then by name."""
     counts: dict[str, int] = {}
     for run in runs:
-        for key in _values(run, kind):
+        for key in getattr(run, kind):
             counts[key] = counts.get(key, 0) + 1
     return sorted(counts, key=lambda key: (-counts[key], key))
-
-
-def _values(run: Run, kind: str) -> dict[str, Any]:
-    return run.own_tags if kind == "tags" else dict(getattr(run, kind))
 
 
 def order_parse(sort: str) -> list[str]:
@@ -126,9 +134,12 @@ def cell(run: Run, column: Column) -> Any:
             "name": run.name,
             "status": run.status,
             "start": run.started_at,
+            "ended": run.ended_at,
             "duration": run.duration,
             "user": run.user,
             "source": run.source,
             "commit": run.commit,
+            "notes": run.notes,
+            "id": run.id,
         }[column.key]
     return getattr(run, column.kind).get(column.key)

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
 from django.http import QueryDict
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from studio.experiments.columns import (
+    DEFAULT_KEYS,
     Column,
+    attributes_left,
     cell,
-    column_parse,
-    columns_available,
     columns_default,
     columns_parse,
+    names_by_count,
+    only_of,
     order_parse,
 )
+from studio.experiments.filters import Fault, clause_text, fault_of
 from workspaces import tracking
 from workspaces.errors import Invalid, Problem
-from workspaces.tracking_values import Activity, Experiment, Page, Run
+from workspaces.tracking_counts import children_counted, runs_counted, runs_matching
+from workspaces.tracking_offsets import offset_read as offset_of
+from workspaces.tracking_offsets import token_of
+from workspaces.tracking_run_lists import commonest_names, runs_by_duration, runs_with_values
+from workspaces.tracking_sql_search import PARENT, View
+from workspaces.tracking_values import EVERYTHING, Only, Page, Run
 
 SIZES = (25, 50, 100)
-EXPERIMENT_ORDERS = {"name": "name", "created": "creation_time", "updated": "last_update_time"}
+DENSITIES = ("comfortable", "compact")
+LAYOUTS = ("tree", "flat")
+ROOTS = f"tags.`{PARENT}` IS NULL"
+CHILDREN_SHOWN = 50
+MOST_COUNTED = 2_000  # runs that a filter leaves
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,14 @@ class ListQuery:
     text: str = ""
     filter: str = ""
     columns: tuple[Column, ...] = ()
+    density: str = ""
+    layout: str = ""  # "": a tree while nothing is filtered or sorted, and some run has a parent
+    archived: bool = False
+
+    @property
+    def view(self) -> View:
+        """MLflow's word for which runs are listed."""
+        return "deleted" if self.archived else "active"
 
     @classmethod
     def of(cls, parameters: QueryDict) -> ListQuery:
@@ -50,23 +69,14 @@ class ListQuery:
             text=parameters.get("q", "").strip(),
             filter=parameters.get("filter", "").strip(),
             columns=columns_parse(parameters.getlist("column")),
+            density=_one_of(parameters.get("density", ""), DENSITIES),
+            layout=_one_of(parameters.get("layout", ""), LAYOUTS),
+            archived=parameters.get("stage") == "archived",
         )
 
 
-def offset_of(token: str) -> int | None:
-    """Where MLflow's page token starts; None when the token is not MLflow's usual one."""
-    if not token:
-        return 0
-    try:
-        offset = json.loads(base64.b64decode(token, validate=True))["offset"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return offset if isinstance(offset, int) and offset >= 0 else None
-
-
-def token_of(offset: int) -> str:
-    """MLflow's page token for an offset; empty for the first page."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode() if offset else ""
+def _one_of(value: str, known: Sequence[str]) -> str:
+    return value if value in known else ""
 
 
 @dataclass(frozen=True)
@@ -108,54 +118,36 @@ def _url(parameters: QueryDict, token: str) -> str:
     return "?" + changed.urlencode()
 
 
-# --- experiments ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ExperimentRow:
-    experiment: Experiment
-    activity: Activity | None  # None: not loaded yet
-
-
-def experiments_page(
-    query: ListQuery, *, with_activity: bool
-) -> tuple[list[ExperimentRow], Page[Experiment]]:
-    """Experiments of one page, with run counts when that is cheap or asked for."""
-    key = EXPERIMENT_ORDERS.get(query.sort.removeprefix("-"))
-    order = f"{key} {'DESC' if query.sort.startswith('-') else 'ASC'}" if key else None
-    page = tracking.experiments_search(
-        text=query.text,
-        page_token=query.token,
-        order=order or "last_update_time DESC",
-        limit=query.size,
-    )
-    counted: dict[str, Activity] = {}
-    if with_activity:
-        counted = tracking.experiments_activity(row.id for row in page.items)
-    return [ExperimentRow(row, counted.get(row.id)) for row in page.items], page
-
-
 # --- runs ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RunRow:
+    """A run of the table. `children`: how many runs it has below it; None when not known."""
+
     run: Run
     cells: tuple[tuple[Column, Any], ...]
+    children: int | None = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True)
 class RunsTable:
     columns: tuple[Column, ...] = ()
     rows: tuple[RunRow, ...] = ()
-    available: list[tuple[str, list[Column]]] = field(default_factory=list)
     page: Page[Run] = field(default_factory=lambda: Page(()))
     problem: Problem | None = None
+    fault: Fault | None = None  # where the filter is wrong
     total: int | None = None
+    is_tree: bool = False
 
     @property
-    def chosen(self) -> set[str]:
-        return {column.name for column in self.columns}
+    def attributes_left(self) -> list[Column]:
+        return attributes_left(self.columns)
+
+    @property
+    def live_ids(self) -> list[str]:
+        return [row.run.id for row in self.rows if row.run.is_open]
 
 
 def runs_table(experiment_id: str, query: ListQuery, remembered: Sequence[str] = ()) -> RunsTable:
@@ -167,32 +159,162 @@ def runs_table(experiment_id: str, query: ListQuery, remembered: Sequence[str] =
     """
     chosen = query.columns or columns_parse(remembered)
     try:
-        page = tracking.runs_search(
-            experiment_ids=[experiment_id],
-            filter=query.filter,
-            order_by=order_parse(query.sort),
-            page_token=query.token,
-            limit=query.size,
-        )
+        columns, page, is_tree = _page(experiment_id, query, chosen)
     except Invalid as problem:
-        columns = chosen or columns_default([])
-        return RunsTable(columns, (), columns_available([], columns), problem=problem)
-    columns = chosen or columns_default(page.items)
-    rows = tuple(RunRow(run, tuple((c, cell(run, c)) for c in columns)) for run in page.items)
+        columns = chosen or columns_default((), ())
+        fault = fault_of(query.filter, problem.message) if "filter" in problem.fields else None
+        return RunsTable(columns, problem=problem, fault=fault)
+    children = children_known([run.id for run in page.items]) if is_tree else {}
     return RunsTable(
         columns,
-        rows,
-        columns_available(page.items, columns),
+        rows_of(page.items, columns, children),
         page,
-        total=_total(experiment_id, query),
+        total=None if is_tree else _total(experiment_id, query),
+        is_tree=is_tree,
     )
 
 
+def children_known(run_ids: Sequence[str]) -> Mapping[str, int | None]:
+    """How many children runs have; None for each where that cannot be counted."""
+    counted = children_counted(run_ids)
+    return dict.fromkeys(run_ids) if counted is None else counted
+
+
+def rows_of(
+    runs: Sequence[Run],
+    columns: Sequence[Column],
+    children: Mapping[str, int | None] | None = None,
+    depth: int = 0,
+) -> tuple[RunRow, ...]:
+    """Runs as rows of the table."""
+    known = children or {}
+    return tuple(
+        RunRow(run, tuple((c, cell(run, c)) for c in columns), known.get(run.id, 0), depth)
+        for run in runs
+    )
+
+
+def columns_of(
+    chosen: Sequence[Column], remembered: Sequence[str], runs: Sequence[Run]
+) -> tuple[Column, ...]:
+    """The columns of a table: chosen now, else remembered, else the usual ones of these runs.
+
+    Raises: Unavailable.
+    """
+    found = tuple(chosen) or columns_parse(remembered)
+    if found:
+        return found
+    names = commonest_names([run.id for run in runs], DEFAULT_KEYS)
+    if names is None:
+        names = {kind: names_by_count(runs, kind) for kind in ("metrics", "params")}
+    return columns_default(names["metrics"], names["params"])
+
+
+def columns_for(
+    experiment_id: str, query: ListQuery, remembered: Sequence[str]
+) -> tuple[Column, ...]:
+    """The columns that a list shows, without its rows. Raises: Invalid (filter), Unavailable."""
+    chosen = query.columns or columns_parse(remembered)
+    return chosen or _page(experiment_id, replace(query, token=""), ())[0]
+
+
+def _page(
+    experiment_id: str, query: ListQuery, chosen: tuple[Column, ...]
+) -> tuple[tuple[Column, ...], Page[Run], bool]:
+    """The columns, the runs of a page, and whether they are the roots of a tree."""
+    only = only_of(chosen)
+    if not chosen and settings.SLIPWAY.tracking_is_remote:
+        only = EVERYTHING
+    page, is_tree = _runs_or_roots(experiment_id, query, only)
+    if chosen:
+        return chosen, page, is_tree
+    columns = columns_of((), (), page.items)
+    if only is not EVERYTHING:  # now it is known which values are wanted
+        runs = runs_with_values([run.id for run in page.items], only_of(columns))
+        page = Page(runs, page.next_token)
+    return columns, page, is_tree
+
+
+def _runs_or_roots(experiment_id: str, query: ListQuery, only: Only) -> tuple[Page[Run], bool]:
+    if query.archived or query.layout == "flat":
+        return runs_page(experiment_id, query, only), False
+    if query.layout == "tree":
+        return runs_page(experiment_id, query, only, roots=True), True
+    page = runs_page(experiment_id, query, only)
+    if query.filter or query.sort or not any(run.parent_id for run in page.items):
+        return page, False
+    try:
+        return runs_page(experiment_id, query, only, roots=True), True
+    except Invalid:  # an older server does not know IS NULL
+        return page, False
+
+
+def runs_page(
+    experiment_id: str, query: ListQuery, only: Only, *, roots: bool = False
+) -> Page[Run]:
+    """One page of a list's runs, by the one call for all of them.
+
+    Args:
+        only: the values that are wanted.
+        roots: without the runs that have a parent.
+    Raises: Invalid (filter, page_token), Unavailable.
+    """
+    condition = " AND ".join(part for part in (query.filter, ROOTS if roots else "") if part)
+    if query.sort.removeprefix("-") == "duration":
+        page = runs_by_duration(
+            experiment_id=experiment_id,
+            filter=condition,
+            descending=query.sort.startswith("-"),
+            page_token=query.token,
+            limit=query.size,
+            view=query.view,
+            only=only,
+        )
+        if page is not None:
+            return page
+    return tracking.runs_search(
+        experiment_ids=[experiment_id],
+        filter=condition,
+        order_by=order_parse(query.sort),
+        page_token=query.token,
+        limit=query.size,
+        view=query.view,
+        only=only,
+    )
+
+
+def children_page(experiment_id: str, run_id: str, query: ListQuery, only: Only) -> Page[Run]:
+    """The first children of a run, in the order of the list. Raises: Unavailable, Invalid."""
+    return tracking.runs_search(
+        experiment_ids=[experiment_id],
+        filter=clause_text("tags", PARENT, "=", run_id),
+        order_by=order_parse(query.sort),
+        limit=CHILDREN_SHOWN,
+        only=only,
+    )
+
+
+def runs_by_id(experiment_id: str, run_ids: Sequence[str], only: Only) -> tuple[Run, ...]:
+    """These active runs of an experiment, those that still exist. Raises: Unavailable."""
+    if not run_ids:
+        return ()
+    listed = ", ".join(f"'{one}'" for one in run_ids)
+    page = tracking.runs_search(
+        experiment_ids=[experiment_id],
+        filter=f"attributes.run_id IN ({listed})",
+        limit=len(run_ids),
+        only=only,
+    )
+    return page.items
+
+
 def _total(experiment_id: str, query: ListQuery) -> int | None:
-    """How many runs there are, where counting is one cheap query."""
-    if query.filter or not tracking.activity_is_cheap():
-        return None
-    return tracking.experiments_activity([experiment_id])[experiment_id].runs
+    """How many runs there are, where counting is cheap; more than MOST_COUNTED is not told."""
+    if not query.filter:
+        counted = runs_counted([experiment_id], view=query.view)
+        return counted.total if counted else None
+    found = runs_matching([experiment_id], query.filter, view=query.view, most=MOST_COUNTED + 1)
+    return found if found is not None and found <= MOST_COUNTED else None
 
 
 def columns_remember(session: Any, experiment_id: str, columns: Sequence[Column]) -> None:
@@ -212,6 +334,3 @@ def columns_forget(session: Any, experiment_id: str) -> None:
         session["run_columns"] = {key: kept[key] for key in kept if key != experiment_id}
 
 
-def sort_known(sort: str) -> bool:
-    column = column_parse(sort.removeprefix("-"))
-    return column is not None and bool(column.order_key)

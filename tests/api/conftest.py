@@ -17,6 +17,7 @@ from deployments.control import wake
 from deployments.models import Operation, Service
 from registry import uses
 from registry.environments.services import environment_archive, environment_create
+from studio.models import SavedView
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from tests.tracking.mlflow_store import make_template, open_store
 from workspaces.tokens import token_create
@@ -83,6 +84,9 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(wake, "_send", lambda publish: None)
     user = User.objects.create_user("ada", is_staff=True)
     row, plain = token_create(user=user, name="fuzz")
+    view = SavedView.objects.create(
+        owner=user, store=store_id(), experiment_id=logged.experiment_id, name="best"
+    )
     healthy = ServiceFactory(name="healthy", state="Healthy")
     revision = RevisionFactory(service=healthy, model_store=store_id())
     Service.objects.filter(pk=healthy.pk).update(wanted=revision, active=revision)
@@ -107,12 +111,14 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
             "experiment_id": [logged.experiment_id],
             "run_id": [logged.run_id],
             "token_id": [row.pk],
+            "view_id": [view.pk],
         },
         body={
             "name": "fresh-name",
             "model": f"models:/{logged.model}/1",
             "target": "fake",
             "run_id": logged.run_id,
+            "run_ids": [logged.run_id],
         },
     )
 

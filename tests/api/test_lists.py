@@ -13,12 +13,15 @@ from drf_spectacular.validation import validate_schema
 
 from deployments.building.environments import DONE_FILE
 from registry.environments.services import environment_create
+from studio.models import SavedView
 from tests.api.conftest import Logged, Studio
 from tests.factories import TargetFactory
 from workspaces.models import ApiToken
+from workspaces.tracking_stores import store_id
 
 LISTS = ("environments", "environments/builds", "experiments", "experiments/{experiment_id}/runs",
-         "models", "operations", "quotas", "services", "targets", "tokens")  # fmt: skip
+         "experiments/{experiment_id}/views", "models", "operations", "quotas", "services",
+         "targets", "tokens")  # fmt: skip
 
 
 @pytest.fixture
@@ -31,6 +34,12 @@ def crowded(studio: Studio, logged: Logged, many_services: Callable[[int], None]
     for digest in ("a" * 64, "b" * 64):
         (settings.DATA.environments / digest).mkdir(parents=True, exist_ok=True)
         (settings.DATA.environments / digest / DONE_FILE).write_text("1")
+    experiment = studio.places["experiment_id"][0]
+    for name in ("best", "other"):
+        owner = ApiToken.objects.get().user
+        SavedView.objects.get_or_create(
+            owner=owner, store=store_id(), experiment_id=experiment, name=name
+        )
     ApiToken.objects.create(user=ApiToken.objects.get().user, name="b", sha256="b", prefix="b")
     return studio
 

@@ -88,7 +88,9 @@ def test_a_wrong_filter_is_shown_at_its_field(person: Client, store: Store) -> N
     answer = person.get("/experiments/0/", {"filter": "metrics.rmse <"})
     assert answer.status_code == 422
     html = answer.content.decode()
-    assert re.search(r'id_filter_error">\s*<div class="error".*?Invalid clause', html, re.S)
+    assert re.search(r'id_filter_error">.*?<div class="error".*?Invalid clause', html, re.S)
+    assert "At character 15:" in html
+    assert re.search(r"rmse &lt;<mark> </mark>", html)
     assert 'value="metrics.rmse &lt;"' in html
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 import pytest
 
 from registry.deleted import deleting, keeping, purging, restoring
+from studio.experiments import exporting
+from studio.experiments.selectors import ListQuery, children_page, runs_table
 from tests.tracking.mlflow_store import Store, use
 from tests.tracking.stock_server import free_port, stock_server
-from workspaces import tracking, tracking_models, tracking_places
+from workspaces import (
+    tracking,
+    tracking_changes,
+    tracking_finding,
+    tracking_models,
+    tracking_places,
+)
 from workspaces.errors import Invalid, NotFound, Unavailable
 from workspaces.tracking_artifacts import (
     artifact_open,
@@ -24,6 +32,7 @@ from workspaces.tracking_artifacts import (
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
 from workspaces.tracking_status import run_status
+from workspaces.tracking_values import EVERYTHING
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,52 @@ def test_runs_and_metrics_are_read_by_http(remote: Store) -> None:
     assert [run.id for run in rest.items] == [run_id]
     assert tracking.metric_history(run_id, "rmse").points[0].value == 1.5
     assert tracking.experiments_activity([experiment])[experiment].last_run_at is not None
+
+
+def test_experiments_and_runs_are_found_and_changed_by_http(remote: Store) -> None:
+    experiment = _experiment(remote, "found 50 %")
+    remote.client.set_experiment_tag(experiment, "team", "red")
+    other = _experiment(remote, "found too")
+    parent = remote.run(experiment, "parent it's")
+    remote.run(experiment, "child", tags={"mlflow.parentRunId": parent}, metrics={"m": 1.0})
+    find = tracking_finding.experiments_find
+    assert [row.id for row in find(text="FOUND", order="name", descending=False).items] == [
+        experiment,
+        other,
+    ]
+    first = find(text="found", order="activity", limit=1)
+    rest = find(text="found", order="activity", limit=1, page_token=first.next_token)
+    assert {row.id for row in (*first.items, *rest.items)} == {experiment, other}
+    for tags in ((("team", None),), (("team", "red"),)):
+        assert [row.id for row in find(tags=tags).items] == [experiment]
+    assert not find(tags=(("team", "blue"),)).items
+    assert set(tracking_finding.experiments_by_id([experiment, "999999"])) == {experiment}
+    assert "team" in tracking_finding.experiment_tag_keys()
+    assert [row.id for row in tracking_finding.runs_named("PARENT it's")] == [parent]
+    assert [row.id for row in tracking_finding.runs_named(parent[:10])] == [parent]
+
+    table = runs_table(experiment, ListQuery())
+    assert ([row.run.id for row in table.rows], table.is_tree) == ([parent], True)
+    assert table.rows[0].children is None
+    page = children_page(experiment, parent, ListQuery(), EVERYTHING)
+    assert [run.name for run in page.items] == ["child"]
+    assert [row.run.name for row in runs_table(experiment, ListQuery(sort="-duration")).rows]
+    columns = runs_table(experiment, ListQuery(layout="flat")).columns
+    assert "metrics.m" in {column.name for column in columns}
+    pieces = exporting.runs_of(experiment, ListQuery(sort="metrics.m"), columns)
+    assert [run.name for runs in pieces for run in runs] == ["child", "parent it's"]
+
+    assert tracking_changes.runs_tag([parent, "0" * 32], "stage", "x") == 1
+    assert tracking.run_get(parent).tags["stage"] == "x"
+    assert tracking_changes.runs_untag([parent], "stage") == 1
+    assert tracking_changes.runs_archive([parent]) == 1
+    assert [row.run.id for row in runs_table(experiment, ListQuery(archived=True)).rows] == [parent]
+    assert tracking_changes.runs_restore([parent]) == 1
+    tracking_changes.experiment_archive(experiment)
+    assert [row.id for row in find(text="found", archived=True).items] == [experiment]
+    tracking_changes.experiment_restore(experiment)
+    with pytest.raises(NotFound):
+        tracking_changes.experiment_archive("424242")
 
 
 def test_wrong_questions_are_told_apart_by_http(remote: Store) -> None:

@@ -22,6 +22,7 @@ def test_the_lists_hold_a_thousand(world, visit) -> None:
     visit("/")
     for path in ("/experiments/", "/experiments/100/", "/models/", "/services/"):
         visit(path)
+    visit("/search/?q=e")
     visit("/services/?page=7")
     visit(f"/models/{world.model}/")
     visit(f"/models/{world.model}/services/")

@@ -8,7 +8,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 EMPTY = {
     "/": "No runs yet",
     "/experiments/": "Default",
+    "/experiments/?tab=starred": "No stars yet",
+    "/experiments/?tab=archived": "Nothing is archived",
     "/experiments/0/": "No runs yet",
+    "/experiments/0/?stage=archived": "No archived runs",
+    "/search/": "Type a part of a name",
+    "/search/?q=nothing": "Nothing has “nothing” in its name",
     "/models/": "No models yet",
     "/deleted-models/": "No deleted models",
     "/environments/": "Slipway-minimal",

@@ -1,0 +1,1 @@
+"""The global search: one box over everything that has a page."""
