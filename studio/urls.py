@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio import home
+from studio.comparing.urls import urlpatterns as comparing_urls
 from studio.experiments.urls import urlpatterns as experiment_urls
 from studio.monitoring import views as monitoring
 
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("home/runs/", home.home_runs, name="home-runs"),
     path("demo/", home.demo, name="demo"),
     *experiment_urls,
+    *comparing_urls,
     path("admin/overview/", monitoring.overview, name="admin-overview"),
     path("admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"),
 ]

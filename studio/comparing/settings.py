@@ -32,7 +32,7 @@ ICONS = {
     "scatter": "chart-scatter",
     "parallel": "chart-no-axes-column",
     "box": "chart-candlestick",
-    "contour": "waves",
+    "contour": "layers",
     "importance": "chart-bar",
 }
 FIELDS: dict[str, tuple[str, ...]] = {  # per kind, the keys of the address that it reads
@@ -225,11 +225,11 @@ def _metric_column(metrics: Sequence[str], place: int) -> Column | None:
 
 
 def metrics_usual(runs: Sequence[Run], best: str = "") -> list[str]:
-    """Metrics of the runs: the experiment's own first, then those that most runs have, by name."""
+    """Metrics of the runs: the experiment's own first, then those that most have as a number."""
     counts: dict[str, int] = {}
     for run in runs:
-        for key in run.metrics:
-            counts[key] = counts.get(key, 0) + 1
+        for key, value in run.metrics.items():
+            counts[key] = counts.get(key, 0) + math.isfinite(value)
     mode, _colon, chosen = best.partition(":")
     own = chosen if mode in MODES else ""
     system = "system/"  # MLflow's own, of the machine; seldom what runs are compared by

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from studio.comparing.best import best_query as best_choice_query
 from studio.experiments.columns import column_parse
 from studio.experiments.selectors import (
     SIZES,
@@ -79,7 +80,7 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         "sizes": SIZES,
         "paging": paging(request.GET, table.page, query.size, table.total),
         "tracking_uri": request.build_absolute_uri("/mlflow"),
-        "best_query": best_query(query.sort),
+        "best_query": best_query(query.sort) or best_choice_query(experiment_id),
     }
     status = 422 if table.problem else 200
     return answer(request, "studio/experiments/experiment.html", "runs", context, status)

@@ -69,13 +69,14 @@ def box(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
     dots = points(runs, shown, y, y) | {"x": [names[place] for place in shown]}
     dots["hovertemplate"] = hover(label or _("Group"), y.label)
     boxes = [_box_trace(name, [y.values[p] for p in shown if names[p] == name]) for name in groups]
-    figure = {"data": [*boxes, dots], "layout": layout(None, y)}
-    figure["layout"]["xaxis"] = {
+    around = layout(None, y)
+    around["xaxis"] = {
         "title": {"text": label},
         "type": "category",
         "categoryorder": "array",
         "categoryarray": groups,
     }
+    figure = {"data": [*boxes, dots], "layout": around}
     logs_set(figure, settings, notes)
     return Drawn(figure, notes)
 
