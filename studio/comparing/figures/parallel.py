@@ -113,6 +113,7 @@ def _parallel_layout(axes: Sequence[Axis]) -> dict[str, Any]:
                "zeroline": False, "fixedrange": True},
         margin={"l": 24, "r": 72, "t": 56, "b": 24},
         annotations=[note for place, axis in enumerate(axes) for note in _ticks(place, axis)],
+        dragmode="select",
         meta={"brush": [_bounds(axis) for axis in axes]},
     )  # fmt: skip
 
