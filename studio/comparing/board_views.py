@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from studio.comparing import boards
 from studio.comparing.best import best_word
@@ -156,5 +156,7 @@ def pin_remove(request: HttpRequest, experiment_id: str, pin_id: int) -> HttpRes
 
 
 def _back(request: HttpRequest, experiment_id: str, pin_id: int = 0) -> HttpResponse:
-    url = reverse("studio:board", args=[experiment_id]) + (f"#pin-card-{pin_id}" if pin_id else "")
-    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponseClientRefresh()
+    url = reverse("studio:board", args=[experiment_id])
+    return redirect(f"{url}#pin-card-{pin_id}" if pin_id else url)

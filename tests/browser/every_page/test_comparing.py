@@ -122,10 +122,10 @@ def test_a_pinned_chart_follows_a_run_that_is_going(
     expect(page.get_by_text("Pinned to the board: How it goes")).to_be_visible()
     page.get_by_role("link", name="Board", exact=True).click()
     expect(page.locator(".chart .main-svg").first).to_be_visible()
-    drawn = "() => document.querySelector('.chart').data.at(-1).y.length"
-    assert page.evaluate(drawn) == 1
+    drawn = "count => document.querySelector('.chart').data.at(-1).y.length === count"
+    assert page.evaluate(drawn, 1)
     client.log_metric(going, "rmse", 2.0, step=2)
-    page.wait_for_function(f"({drawn})() === 2", timeout=8_000)
+    page.wait_for_function(drawn, arg=2, timeout=8_000)
     client.set_terminated(going)
     page.wait_for_function("() => !document.querySelector('[data-live]')", timeout=8_000)
     visit(f"/experiments/{EXPERIMENT}/board/")
@@ -182,5 +182,6 @@ def test_the_best_choice_is_what_register_best_run_offers(
     best_choose(experiment_id=EXPERIMENT, metric="rmse", mode="min", user=admin)
     open_page(page, f"/experiments/{EXPERIMENT}/")
     page.get_by_role("button", name="Register best run").click()
-    expect(page.get_by_label("Metric")).to_have_value("rmse")
-    expect(page.get_by_label("Best is")).to_have_value("min")
+    panel = page.locator("#panel")
+    expect(panel.get_by_label("Metric")).to_have_value("rmse")
+    expect(panel.get_by_label("Best is")).to_have_value("min")
