@@ -1,1 +1,1 @@
-"""What all charts share."""
+"""Charts: which points are drawn, in which colours, and the figures that Plotly draws."""

@@ -159,6 +159,8 @@ def _column_select(
 def _dims(settings: ChartSettings, runs: Sequence[Run]) -> Select:
     chosen = [column.name for column in settings.dims]
     groups, more = _groups(runs, chosen, numbers=False)
+    # axes are drawn in this order: what was put in before what came out
+    groups.sort(key=lambda group: group[0] == _("Metrics"))
     return Select("dim", _("Axes"), tuple(groups), many=True, more=more)
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from studio.charts.colours import run_colour
+from studio.charts.colours import mark_of
 from studio.comparing.axes import exact
 from studio.comparing.best import best_word
 from studio.comparing.charts import CompareChart, chart_make, chart_rows
@@ -78,7 +78,7 @@ def _table(request: HttpRequest, chosen: Chosen) -> dict[str, Any]:
         "text": request.GET.get("q", "").strip(),
         "differing": sum(group.differing for group in groups),
         "others": {run.id: _without(request, run.id) for run in chosen.runs},
-        "colours": {run.id: run_colour(run.id) for run in chosen.runs},
+        "marks": {run.id: mark_of(run.id) for run in chosen.runs},
         "flips": _flips(request, groups),
     }
 
@@ -128,6 +128,7 @@ def _chart(request: HttpRequest, chosen: Chosen) -> dict[str, Any]:
         charts = [form.settings]
         return {"template": "chart", "form": form, "charts": _placed(charts, chosen)}
     offered = metrics_usual(chosen.runs, best)
+    offered.sort(key=lambda name: not any(run.steps.get(name, 0) > 0 for run in chosen.runs))
     wanted = [name for name in request.GET.getlist("metric") if name in offered]
     names = list(dict.fromkeys(wanted))[:CURVES_AT_ONCE] or offered[:USUAL_CURVES]
     charts = [settings_parse({**settings.as_lists(), "metric": [name]}) for name in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.comparing.differences import MOST_CELLS, Group, differences
@@ -31,6 +31,7 @@ def same(left: object, right: object) -> bool:
     return both_nan or left == right
 
 
+@settings(max_examples=40, deadline=None)
 @given(many)
 def test_a_row_is_shown_exactly_when_two_runs_disagree(rows: list) -> None:
     runs = [run(n, params=params, metrics=metrics) for n, (params, metrics) in enumerate(rows)]
@@ -50,6 +51,7 @@ def test_a_row_is_shown_exactly_when_two_runs_disagree(rows: list) -> None:
         assert {row.column.key for row in whole.rows if row.differs} == wanted
 
 
+@settings(max_examples=40, deadline=None)
 @given(many)
 def test_every_cell_is_the_runs_own_value(rows: list) -> None:
     runs = [run(n, params=params, metrics=metrics) for n, (params, metrics) in enumerate(rows)]
@@ -58,6 +60,7 @@ def test_every_cell_is_the_runs_own_value(rows: list) -> None:
             assert same(shown.value, item.metrics.get(row.column.key))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=8), st.sampled_from(["min", "max", ""]))
 def test_the_best_are_no_worse_than_any_and_never_all(values: list[float], mode: str) -> None:
     named = {str(place): value for place, value in enumerate(values)}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.charts.colours import run_colour
+from studio.charts.colours import colour_of
 from studio.comparing.axes import axis_of, plain
 from studio.comparing.figures import draw
 from studio.comparing.figures.base import FADED, Drawn
@@ -96,7 +96,7 @@ def test_runs_without_a_value_are_left_out_and_counted() -> None:
 
 def test_a_run_has_its_colour_in_every_chart() -> None:
     runs = some_runs(4)
-    own = [run_colour(item.id) for item in runs]
+    own = [colour_of(item.id) for item in runs]
     points = check(made(runs, chart="scatter"))["data"][0]["marker"]["color"]
     lines = [trace["line"]["color"] for trace in check(made(runs, chart="parallel"))["data"]]
     assert points == lines == own
@@ -195,6 +195,7 @@ def test_what_was_not_read_whole_is_said() -> None:
     assert any("Only the first values" in note for note in notes)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(cells, max_size=60), st.floats(0, 0.99))
 def test_smoothing_stays_within_the_values_and_keeps_odd_ones(values: list, weight: float) -> None:
     points = history(values).points
@@ -207,3 +208,12 @@ def test_smoothing_stays_within_the_values_and_keeps_odd_ones(values: list, weig
         elif max(map(abs, known)) < 1e100:
             slack = 1e-9 * max(map(abs, known))
             assert min(known) - slack <= after.value <= max(known) + slack
+
+
+def test_a_metric_logged_once_by_every_run_is_a_bar_per_run() -> None:
+    drawn = drawn_curves({"a": history([0.5]), "b": history([math.inf]), "c": history([2.0])})
+    bars = check(drawn)["data"]
+    assert [trace["type"] for trace in bars] == ["bar"]
+    assert bars[0]["y"] == [0.5, None, 2.0]
+    both = drawn_curves({"a": history([0.5]), "b": history([1.0, 2.0])})
+    assert {trace["type"] for trace in check(both)["data"]} == {"scatter"}

@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -30,17 +30,20 @@ metric_values = st.lists(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 500), st.integers(1, 30))
 def test_the_tail_is_that_of_the_chi_squared_distribution(value: float, degrees: int) -> None:
     wanted = stats.chi2.sf(value, degrees)
     assert chi_square_tail(value, degrees) == pytest.approx(wanted, rel=1e-6, abs=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.floats(allow_nan=False), st.integers(-2, 2).map(float)), max_size=50))
 def test_ranks_are_those_of_the_textbook(values: list[float]) -> None:
     assert ranks(values) == pytest.approx(list(stats.rankdata(values)))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5)), min_size=3, max_size=40))
 def test_kruskal_and_wallis_agree(pairs: list[tuple[int, int]]) -> None:
     groups = [group for group, _value in pairs]
@@ -56,6 +59,7 @@ def test_kruskal_and_wallis_agree(pairs: list[tuple[int, int]]) -> None:
     assert chance == pytest.approx(p, abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-10, 10).map(float), min_size=3, max_size=30), st.randoms())
 def test_the_trend_is_spearmans(values: list[float], chance: random.Random) -> None:
     others = [float(chance.randint(-5, 5)) for _value in values]
@@ -66,6 +70,7 @@ def test_the_trend_is_spearmans(values: list[float], chance: random.Random) -> N
         assert found == pytest.approx(stats.spearmanr(values, others).statistic, abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=6, max_size=80))
 def test_groups_keep_the_order_and_part_no_equals(values: list[float]) -> None:
     groups = groups_of(values)
@@ -76,6 +81,7 @@ def test_groups_keep_the_order_and_part_no_equals(values: list[float]) -> None:
         assert len(set(groups)) > 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(metric_values, st.data())
 def test_any_runs_give_shares_between_nothing_and_all(metric: list, data: st.DataObject) -> None:
     one = st.one_of(st.none(), st.sampled_from(["a", "b", "1", "2.5", "1e9", ""]), st.text())
@@ -89,6 +95,7 @@ def test_any_runs_give_shares_between_nothing_and_all(metric: list, data: st.Dat
     assert found.runs >= FEWEST_RUNS
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=8, max_size=40, unique=True))
 def test_it_is_deaf_to_the_scale_of_the_metric(metric: list[float]) -> None:
     values = [str(place % 3) for place in range(len(metric))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from studio.comparing.settings import FIELDS, KINDS, ChartSettings, settings_fill, settings_parse
@@ -34,6 +35,7 @@ lists = st.fixed_dictionaries(
 )
 
 
+@examples(max_examples=40, deadline=None)
 @given(lists)
 def test_what_is_read_comes_back_the_same_by_address_and_by_pin(found: dict) -> None:
     settings = settings_parse(found)
@@ -46,6 +48,7 @@ def test_what_is_read_comes_back_the_same_by_address_and_by_pin(found: dict) -> 
     assert set(read) <= {"chart", *FIELDS[settings.kind]}
 
 
+@examples(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.text(), st.lists)))
 def test_any_json_of_a_pin_can_be_read(found: dict) -> None:
     assert settings_parse(found).kind in KINDS

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from studio.charts.colours import run_colour
+from studio.charts.colours import mark_of
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout, short
 from studio.comparing.settings import AXES, ChartSettings
@@ -20,12 +19,8 @@ from workspaces.tracking_values import History, Point, Run
 MOST_DRAWN = 8_000  # points of all lines; about 160 KB
 FEWEST_DRAWN = 60  # of one line
 LEGEND_UP_TO = 20  # with more runs the name under the pointer has to do
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-
-
-def run_dash(run_id: str) -> str:
-    """The pattern of a run's line: tells runs apart that share a colour."""
-    return DASHES[zlib.crc32(b"dash" + run_id.encode(errors="replace")) % len(DASHES)]
+MARKED_LINES = 10  # with more lines the dots hide them
+MOST_BARS = 40
 
 
 def curves(settings: ChartSettings, runs: Sequence[Run], histories: Mapping[str, History]) -> Drawn:
@@ -35,10 +30,40 @@ def curves(settings: ChartSettings, runs: Sequence[Run], histories: Mapping[str,
     having = [run for run in runs if run.id in histories and histories[run.id].points]
     if not having:
         return Drawn(empty=_("No run has logged “%(metric)s”.") % {"metric": settings.metric})
+    if all(len(histories[run.id].points) == 1 for run in having):
+        return Drawn(_bars(settings, having, histories), _notes(settings, runs, having, histories))
     most = max(MOST_DRAWN // len(having), FEWEST_DRAWN)
-    lines = [_line(settings, run, histories[run.id], most) for run in having]
+    lines = [_line(settings, run, histories[run.id], most, len(having)) for run in having]
     figure = {"data": lines, "layout": _layout(settings, len(having))}
     return Drawn(figure, _notes(settings, runs, having, histories, most))
+
+
+def _bars(
+    settings: ChartSettings, having: Sequence[Run], histories: Mapping[str, History]
+) -> dict[str, Any]:
+    """A metric that every run has logged once: a bar per run says more than dots on a line."""
+    values = [histories[run.id].points[0].value for run in having]
+    places = list(range(len(having)))
+    bars = {
+        "type": "bar",
+        "x": places,
+        "y": [short(value) if math.isfinite(value) else None for value in values],
+        "text": [plain(run.name) for run in having],
+        "textposition": "none",
+        "customdata": [run.id for run in having],
+        "marker": {"color": [mark_of(run.id).colour for run in having]},
+        "hovertemplate": "<b>%{text}</b><br>%{y:.6g}<extra></extra>",
+    }
+    found = layout(height=340, margin={"l": 64, "r": 24, "t": 16, "b": 48})
+    named = len(having) <= MOST_BARS
+    found["xaxis"] |= {
+        "tickvals": places if named else [],
+        "ticktext": [plain(run.name, 20) for run in having],
+        "title": {"text": _("Runs")},
+    }
+    if "y" in settings.log:
+        found["yaxis"]["type"] = "log"
+    return {"data": [bars], "layout": found}
 
 
 def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
@@ -62,19 +87,23 @@ def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
     return found
 
 
-def _line(settings: ChartSettings, run: Run, history: History, most: int) -> dict[str, Any]:
+def _line(
+    settings: ChartSettings, run: Run, history: History, most: int, lines: int
+) -> dict[str, Any]:
     points: Sequence[Point] = history.points
     if settings.axis != "step":
         points = sorted(points, key=lambda point: point.at_ms)
     start = points[0].at_ms
     drawn = downsample(smoothed(points, settings.smooth), most)
+    mark = mark_of(run.id)
+    few = len(points) <= MARKERS_UP_TO and lines <= MARKED_LINES
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(points) <= MARKERS_UP_TO else "lines",
+        "mode": "lines+markers" if few or len(points) == 1 else "lines",
         "x": [_place(point, settings.axis, start) for point in drawn],
         "y": [short(point.value) if math.isfinite(point.value) else None for point in drawn],
         "name": plain(run.name),
-        "line": {"width": 1.5, "color": run_colour(run.id), "dash": run_dash(run.id)},
+        "line": {"width": 1.5, "color": mark.colour, "dash": mark.dash},
         "marker": {"size": 4},
         "connectgaps": False,
         "meta": run.id,
@@ -110,7 +139,7 @@ def _notes(
     runs: Sequence[Run],
     having: Sequence[Run],
     histories: Mapping[str, History],
-    most: int,
+    most: int = 1,
 ) -> list[str]:
     notes = []
     lacking = len(runs) - len(having)

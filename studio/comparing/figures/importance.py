@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout
@@ -15,6 +16,7 @@ from studio.comparing.settings import ChartSettings
 from workspaces.tracking_values import Run
 
 MOST_BARS = 25
+TOO_LITTLE = 0.005  # a share that is shown as 0 %
 
 
 def importance(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
@@ -44,7 +46,16 @@ def importance(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
     if known < FEWEST_SURE:
         text = _("With %(have)s runs this is a hint; compare 20 or more to be surer.")
         notes.insert(0, text % words)
-    return Drawn(_bars(found[:MOST_BARS]), notes, table=tuple(found))
+    telling = [item for item in found if item.share >= TOO_LITTLE] or found[:1]
+    shown = telling[:MOST_BARS]
+    if len(found) > len(shown):
+        text = ngettext(
+            "%(n)s further parameter tells less or nothing; the numbers below name it.",
+            "%(n)s further parameters tell less or nothing; the numbers below name them.",
+            len(found) - len(shown),
+        )
+        notes.append(text % {"n": len(found) - len(shown)})
+    return Drawn(_bars(shown), notes, table=tuple(found))
 
 
 def _bars(found: Sequence[Importance]) -> dict[str, Any]:
