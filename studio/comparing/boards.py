@@ -14,6 +14,7 @@ from studio.comparing.models import LONGEST_TITLE, SIZES, Board, Pin
 from studio.comparing.settings import ChartSettings, settings_parse
 from workspaces import tracking
 from workspaces.errors import Conflict, Invalid, NotFound
+from workspaces.paging import LARGEST_ID
 from workspaces.tracking_many import RUN_ID, runs_read
 from workspaces.tracking_values import Run
 
@@ -30,7 +31,8 @@ def pins_of(experiment_id: str) -> list[Pin]:
 def pin_get(experiment_id: str, pin_id: int) -> Pin:
     """Raises: NotFound."""
     mine = {"board__store": tracking.store_id(), "board__experiment_id": experiment_id}
-    pin = Pin.objects.filter(pk=pin_id, **mine).select_related("board").first()
+    found = Pin.objects.filter(pk=min(pin_id, LARGEST_ID), **mine).select_related("board")
+    pin = found.first()
     if pin is None:
         raise NotFound(_("This chart is no longer on the board."))
     return pin
