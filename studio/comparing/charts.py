@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,10 @@ from studio.comparing.axes import exact
 from studio.comparing.figures import draw
 from studio.comparing.figures.base import Drawn
 from studio.comparing.figures.curves import curves
-from studio.comparing.settings import KINDS, ChartSettings, settings_fill
+from studio.comparing.settings import ChartSettings, settings_fill
 from studio.experiments.columns import Column
 from workspaces.tracking_many import histories_read
-from workspaces.tracking_values import Run
+from workspaces.tracking_values import History, Run
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ def chart_make(settings: ChartSettings, runs: Sequence[Run], best: str = "") -> 
     """
     whole = settings_fill(settings, runs, best)
     if whole.kind == "curves":
-        histories = histories_read([run.id for run in runs], whole.metric) if whole.metric else {}
-        drawn = curves(whole, runs, histories)
+        drawn = curves(whole, runs, _histories(whole, runs))
     else:
         drawn = draw(whole, runs)
     words = {"title": whole.title, "count": len(runs)}
@@ -57,11 +56,15 @@ def chart_rows(settings: ChartSettings, runs: Sequence[Run], best: str = "") -> 
     """
     whole = settings_fill(settings, runs, best)
     if whole.kind == "curves":
-        histories = histories_read([run.id for run in runs], whole.metric) if whole.metric else {}
-        return _curve_rows(whole.metric, runs, histories)
+        return _curve_rows(whole.metric, runs, _histories(whole, runs))
     if whole.kind == "importance":
         return _importance_rows(draw(whole, runs))
     return _value_rows(runs, columns_used(whole))
+
+
+def _histories(settings: ChartSettings, runs: Sequence[Run]) -> Mapping[str, History]:
+    """The only place that reads curves."""
+    return histories_read([run.id for run in runs], settings.metric) if settings.metric else {}
 
 
 def columns_used(settings: ChartSettings) -> list[Column]:
@@ -78,7 +81,9 @@ def _value_rows(runs: Sequence[Run], columns: Sequence[Column]) -> Iterator[list
         yield [run.id, run.name, *(exact(run, column) for column in columns)]
 
 
-def _curve_rows(metric: str, runs: Sequence[Run], histories: Any) -> Iterator[list[Any]]:
+def _curve_rows(
+    metric: str, runs: Sequence[Run], histories: Mapping[str, History]
+) -> Iterator[list[Any]]:
     yield ["run_id", "run_name", "metric", "step", "timestamp", "value"]
     for run in runs:
         points = histories[run.id].points if run.id in histories else ()
@@ -99,8 +104,3 @@ def _importance_rows(drawn: Drawn) -> Iterator[list[Any]]:
         trend = "" if item.trend is None else f"{item.trend:.6f}"
         numbers = [f"{item.share:.6f}", trend, f"{item.chance:.6g}", item.runs, item.values]
         yield [item.parameter, *numbers]
-
-
-def kinds() -> Iterable[tuple[str, str]]:
-    """The kinds of charts with their names, in the order of the page's tabs."""
-    return [(kind, str(label)) for kind, label in KINDS.items()]

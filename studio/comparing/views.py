@@ -130,10 +130,16 @@ def _chart(request: HttpRequest, chosen: Chosen) -> dict[str, Any]:
     offered = metrics_usual(chosen.runs, best)
     offered.sort(key=lambda name: not any(run.steps.get(name, 0) > 0 for run in chosen.runs))
     wanted = [name for name in request.GET.getlist("metric") if name in offered]
-    names = list(dict.fromkeys(wanted))[:CURVES_AT_ONCE] or offered[:USUAL_CURVES]
+    wanted = list(dict.fromkeys(wanted))
+    names = wanted[:CURVES_AT_ONCE] or offered[:USUAL_CURVES]
     charts = [settings_parse({**settings.as_lists(), "metric": [name]}) for name in names]
     form = chart_form(settings, chosen.runs, offered=offered, wanted=names)
-    return {"template": "chart", "form": form, "charts": _placed(charts, chosen)}
+    return {
+        "template": "chart",
+        "form": form,
+        "charts": _placed(charts, chosen),
+        "dropped": max(len(wanted) - CURVES_AT_ONCE, 0),
+    }
 
 
 def _placed(charts: list[ChartSettings], chosen: Chosen) -> list[dict[str, str]]:
