@@ -1,6 +1,6 @@
 // Draws <c-chart>: a Plotly figure in the element's data-figure (htmx removes scripts from parts), in the colours of the theme.
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const motionless = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+const motionless = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
 
 function themed(layout = {}) {
   const axis = { gridcolor: token("--line-soft"), linecolor: token("--line"), zerolinecolor: token("--line"), automargin: true };

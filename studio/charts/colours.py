@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-PALETTE = (
+RUN_COLOURS = (
     "#0f6cbd",
     "#e46901",
     "#01a680",
@@ -33,12 +33,12 @@ class Mark(NamedTuple):
 
 def mark_of(run_id: str) -> Mark:
     """The colour and dash of a run: decided by its id alone."""
-    place = zlib.crc32(run_id.encode())
-    number = place % len(PALETTE)
-    dash = DASHES[place // len(PALETTE) % len(DASHES)]
-    return Mark(PALETTE[number], dash, number + 1)
+    place = zlib.crc32(run_id.encode(errors="replace"))
+    number = place % len(RUN_COLOURS)
+    dash = DASHES[place // len(RUN_COLOURS) % len(DASHES)]
+    return Mark(RUN_COLOURS[number], dash, number + 1)
 
 
-def colour_of(run_id: str) -> str:
+def run_colour(run_id: str) -> str:
     """The colour of a run, `#rrggbb`."""
     return mark_of(run_id).colour

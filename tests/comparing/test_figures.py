@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.charts.colours import colour_of
+from studio.charts.colours import run_colour
 from studio.comparing.axes import axis_of, plain
 from studio.comparing.figures import draw
 from studio.comparing.figures.base import FADED, Drawn
@@ -96,7 +96,7 @@ def test_runs_without_a_value_are_left_out_and_counted() -> None:
 
 def test_a_run_has_its_colour_in_every_chart() -> None:
     runs = some_runs(4)
-    own = [colour_of(item.id) for item in runs]
+    own = [run_colour(item.id) for item in runs]
     points = check(made(runs, chart="scatter"))["data"][0]["marker"]["color"]
     lines = [trace["line"]["color"] for trace in check(made(runs, chart="parallel"))["data"]]
     assert points == lines == own

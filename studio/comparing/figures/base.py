@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from studio.charts.colours import colour_of
+from studio.charts.colours import run_colour
 from studio.comparing.axes import Axis, left_out, plain
 from studio.comparing.importance import Importance
 from studio.comparing.settings import ChartSettings
@@ -94,7 +94,7 @@ def points(runs: Sequence[Run], places: Sequence[int], x: Axis, y: Axis) -> dict
         "customdata": [runs[place].id for place in places],
         "marker": {
             "size": 9,
-            "color": [colour_of(runs[place].id) for place in places],
+            "color": [run_colour(runs[place].id) for place in places],
             "line": {"width": 1, "color": "rgba(255,255,255,0.6)"},
         },
         "hovertemplate": hover(x.label, y.label),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from studio.charts.colours import colour_of
+from studio.charts.colours import run_colour
 from studio.comparing.axes import Axis, axis_of, plain
 from studio.comparing.figures.base import FADED, Drawn, layout, short
 from studio.comparing.settings import ChartSettings
@@ -63,7 +63,7 @@ def _kept(settings: ChartSettings, runs: Sequence[Run]) -> list[bool]:
 
 def _line_colours(settings: ChartSettings, runs: Sequence[Run]) -> list[str]:
     """The runs' own colours, or steps of a scale by the number that was chosen."""
-    own = [colour_of(run.id) for run in runs]
+    own = [run_colour(run.id) for run in runs]
     if settings.colour is None:
         return own
     axis = axis_of(runs, settings.colour)
