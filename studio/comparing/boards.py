@@ -31,8 +31,10 @@ def pins_of(experiment_id: str) -> list[Pin]:
 def pin_get(experiment_id: str, pin_id: int) -> Pin:
     """Raises: NotFound."""
     mine = {"board__store": tracking.store_id(), "board__experiment_id": experiment_id}
-    found = Pin.objects.filter(pk=min(pin_id, LARGEST_ID), **mine).select_related("board")
-    pin = found.first()
+    pin = None
+    if "\x00" not in experiment_id:  # PostgreSQL cannot be asked for it
+        found = Pin.objects.filter(pk=min(pin_id, LARGEST_ID), **mine)
+        pin = found.select_related("board").first()
     if pin is None:
         raise NotFound(_("This chart is no longer on the board."))
     return pin

@@ -56,6 +56,7 @@ def _ranked(choice: Any, top: int) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def best(request: HttpRequest, experiment_id: str) -> HttpResponse:
     """Choose metric and direction, in the panel."""
+    tracking.experiment_get(experiment_id)
     metrics = metrics_offered(experiment_id)
     choice = best_choice(experiment_id)
     if choice is not None and choice.metric not in metrics:

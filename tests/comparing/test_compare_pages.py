@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store, use
 
 ODD = '<u>"50 %" / it\'s</u> 実験'
@@ -239,3 +240,18 @@ def test_empty_runs_can_be_compared(person: Client, store: Store, experiment: st
     runs = [store.run(experiment), store.run(experiment)]
     for kind in KINDS:
         assert person.get(f"/compare/?{query(runs, chart=kind)}").status_code == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_view_of_many_runs_asks_as_often_as_one_of_two(
+    person: Client, runs: list[str], kind: str
+) -> None:
+    person.get(f"/compare/?{query(runs, chart=kind)}")  # what is read once and kept
+    counts = []
+    for few in (runs[:2], runs):
+        with statements() as asked:
+            page = person.get(f"/compare/?{query(few, chart=kind)}").content.decode()
+            for url in charts_of(page)[:1]:
+                person.get(url)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]

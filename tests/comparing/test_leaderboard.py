@@ -69,7 +69,9 @@ def test_a_wrong_form_comes_back(person: Client, experiment: str, runs: list[str
     assert answer.status_code == 422
 
 
-def test_an_experiment_that_is_not_there_has_no_best(db: None, store: Store) -> None:
+def test_an_experiment_that_is_not_there_has_no_best(person: Client, store: Store) -> None:
+    for page in ("best", "leaderboard"):
+        assert person.get(f"/experiments/987654/{page}/").status_code == 404
     with pytest.raises(NotFound):
         best_choose(experiment_id="987654", metric="m", mode="max", user=None)
 

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import sqlalchemy
-from sqlalchemy.engine import Engine
 
+from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
 from workspaces.tracking_many import histories_read, runs_read
 from workspaces.tracking_run_versions import versions_of_runs
 
 ODD = "a'b\"c`d/%é <x>"
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    asked: list[str] = []
-
-    def note(_connection, _cursor, statement: str, *_more: object) -> None:
-        asked.append(statement)
-
-    sqlalchemy.event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        sqlalchemy.event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
