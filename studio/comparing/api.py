@@ -16,7 +16,7 @@ from studio.comparing.best import best_choice, best_choose, best_word, leaderboa
 from studio.comparing.boards import pins_of
 from studio.comparing.choosing import Chosen, runs_chosen
 from studio.comparing.differences import column_differs, columns_of
-from studio.comparing.directions import MODES, best_of, modes_of
+from studio.comparing.directions import best_of, modes_of
 from studio.comparing.importance import importances
 from studio.comparing.models import LONGEST_METRIC, LONGEST_TITLE, SIZES, Pin
 from studio.comparing.settings import KINDS, settings_parse
@@ -65,7 +65,7 @@ class ImportancesSerializer(serializers.Serializer[Any]):
 
 class BestSerializer(serializers.Serializer[Any]):
     metric = serializers.CharField(max_length=LONGEST_METRIC)
-    mode = serializers.ChoiceField(choices=MODES)
+    mode = serializers.ChoiceField(choices=["max", "min"], help_text="which value is the best")
 
 
 class LeaderVersionSerializer(serializers.Serializer[Any]):
