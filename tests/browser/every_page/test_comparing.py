@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from studio.comparing import boards
 from studio.comparing.best import best_choose
 from studio.comparing.settings import KINDS, settings_parse
-from tests.browser.every_page.conftest import World, open_page
+from tests.browser.every_page.conftest import LOADING, World, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 EXPERIMENT = "100"
@@ -174,6 +174,7 @@ def test_from_the_choice_of_what_is_best_to_the_deploy_page(
     first.get_by_role("link", name="Deploy").click()
     expect(page).to_have_url(re.compile(rf"/deploy/\?model={world.model}"))
     expect(page.locator("#deploy-form")).to_be_visible()
+    expect(page.locator(LOADING)).to_have_count(0, timeout=20_000)
 
 
 def test_the_best_choice_is_what_register_best_run_offers(
