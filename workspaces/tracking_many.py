@@ -7,7 +7,7 @@ queries that does not grow with the runs on a local store; over HTTP one search 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,7 @@ from workspaces.tracking_values import History, Point, Run, measured, moment, ru
 
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 MOST_POINTS = 400_000  # of one metric of all the runs, held in memory at once
+AT_ONCE = 10_000  # points of a piece
 MOST_EXPERIMENTS = 20  # asked over HTTP for runs of which only the id is known
 
 
@@ -197,3 +198,44 @@ def _histories_of(key: str, rows: Iterable[Any], counts: dict[str, int]) -> dict
         run_id: History(key, tuple(found), len(found) == counts[run_id])
         for run_id, found in points.items()
     }
+
+
+def history_rows(run_id: str, key: str) -> Iterator[tuple[int, int, float]]:
+    """Every point of a metric, however many: (step, milliseconds since 1970, value).
+
+    By step, then time (a remote server's own order: time, then step); read piece by piece.
+
+    Raises:
+        NotFound, Unavailable: when a piece is read.
+    """
+    store, _registry = stores()
+    with mlflow_errors():
+        if settings.SLIPWAY.tracking_is_remote:
+            yield from _rows_over_http(store, run_id, key)
+        else:
+            yield from _rows_from_database(store, run_id, key)
+
+
+def _rows_from_database(store: Any, run_id: str, key: str) -> Iterator[tuple[int, int, float]]:
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
+
+    query = (
+        select(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value, SqlMetric.is_nan)
+        .where(SqlMetric.run_uuid == run_id, SqlMetric.key == key)
+        .order_by(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value)
+        .execution_options(yield_per=AT_ONCE)
+    )
+    with store.ManagedSessionMaker() as session:
+        for step, at, value, is_nan in session.execute(query):
+            yield step, at, float("nan") if is_nan else measured(value)
+
+
+def _rows_over_http(store: Any, run_id: str, key: str) -> Iterator[tuple[int, int, float]]:
+    token: str | None = None
+    while True:
+        page = store.get_metric_history(run_id, key, max_results=AT_ONCE, page_token=token)
+        yield from ((row.step, row.timestamp, measured(row.value)) for row in page)
+        token = page.token or None
+        if token is None:
+            return

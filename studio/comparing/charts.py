@@ -15,7 +15,7 @@ from studio.comparing.figures.base import Drawn
 from studio.comparing.figures.curves import curves
 from studio.comparing.settings import ChartSettings, settings_fill
 from studio.experiments.columns import Column
-from workspaces.tracking_many import histories_read
+from workspaces.tracking_many import histories_read, history_rows
 from workspaces.tracking_values import History, Run
 
 
@@ -52,18 +52,18 @@ def chart_rows(settings: ChartSettings, runs: Sequence[Run], best: str = "") -> 
     """The numbers behind a chart, exact and complete, a header first.
 
     Raises:
-        Unavailable: before the first row.
+        Unavailable: when a row is read.
     """
     whole = settings_fill(settings, runs, best)
     if whole.kind == "curves":
-        return _curve_rows(whole.metric, runs, _histories(whole, runs))
+        return _curve_rows(whole.metric, runs)
     if whole.kind == "importance":
         return _importance_rows(draw(whole, runs))
     return _value_rows(runs, columns_used(whole))
 
 
 def _histories(settings: ChartSettings, runs: Sequence[Run]) -> Mapping[str, History]:
-    """The only place that reads curves."""
+    """What a chart of curves draws."""
     return histories_read([run.id for run in runs], settings.metric) if settings.metric else {}
 
 
@@ -81,14 +81,11 @@ def _value_rows(runs: Sequence[Run], columns: Sequence[Column]) -> Iterator[list
         yield [run.id, run.name, *(exact(run, column) for column in columns)]
 
 
-def _curve_rows(
-    metric: str, runs: Sequence[Run], histories: Mapping[str, History]
-) -> Iterator[list[Any]]:
+def _curve_rows(metric: str, runs: Sequence[Run]) -> Iterator[list[Any]]:
     yield ["run_id", "run_name", "metric", "step", "timestamp", "value"]
     for run in runs:
-        points = histories[run.id].points if run.id in histories else ()
-        for point in points:
-            yield [run.id, run.name, metric, point.step, _moment(point.at_ms), repr(point.value)]
+        for step, at_ms, value in history_rows(run.id, metric):
+            yield [run.id, run.name, metric, step, _moment(at_ms), repr(value)]
 
 
 def _moment(at_ms: int) -> str:

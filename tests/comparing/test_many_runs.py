@@ -11,7 +11,7 @@ import pytest
 from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
-from workspaces.tracking_many import histories_read, runs_read
+from workspaces.tracking_many import histories_read, history_rows, runs_read
 from workspaces.tracking_run_versions import versions_of_runs
 
 ODD = "a'b\"c`d/%é <x>"
@@ -81,6 +81,8 @@ def test_more_points_than_can_be_held_are_shared_and_told(store: Store) -> None:
     found = histories_read(runs, "m", most=20)
     assert [len(found[run_id].points) for run_id in runs] == [10, 3]
     assert [found[run_id].complete for run_id in runs] == [False, True]
+    rows = list(history_rows(runs[0], "m"))
+    assert [(step, value) for step, _at, value in rows] == [(n, float(n)) for n in range(30)]
 
 
 def test_versions_are_found_by_their_runs_with_aliases(store: Store, runs: list[str]) -> None:

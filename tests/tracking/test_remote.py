@@ -25,7 +25,7 @@ from workspaces.tracking_artifacts import (
     model_card,
     run_models,
 )
-from workspaces.tracking_many import histories_read, runs_read
+from workspaces.tracking_many import histories_read, history_rows, runs_read
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_run_versions import versions_of_runs
 
@@ -259,6 +259,7 @@ def test_many_runs_are_read_by_http(remote: Store) -> None:
     assert {key: value.points[0].value for key, value in histories.items()} == {
         run_id: float(n) for n, run_id in enumerate(runs)
     }
+    assert [value for _step, _at, value in history_rows(runs[3], "m")] == [3.0]
     remote.client.create_registered_model("of many")
     remote.client.create_model_version("of many", f"runs:/{runs[0]}/model", runs[0])
     remote.client.set_registered_model_alias("of many", "champion", "1")
