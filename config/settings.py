@@ -226,6 +226,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {"BestModeEnum": ["max", "min"]},  # two calls name other sets "mode"
 }
 
 # Tests add "fake": "deployments.drivers.fake.FakeDriver".

@@ -26,7 +26,7 @@ NAVIGATION: tuple[tuple[Any, bool, tuple[Entry, ...]], ...] = (  # caption, staf
     (
         _("Author"),
         False,
-        (Entry(_("Experiments"), "flask-conical", "studio:experiments", ("/runs/",)),),
+        (Entry(_("Experiments"), "flask-conical", "studio:experiments", ("/runs/", "/compare/")),),
     ),
     (
         _("Assets"),

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio import home
+from studio.comparing.urls import urlpatterns as comparing_urls
 from studio.experiments.urls import urlpatterns as experiment_urls
 from studio.monitoring import views as monitoring
 from studio.runs.urls import urlpatterns as run_urls
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *experiment_urls,
     *run_urls,
     *search_urls,
+    *comparing_urls,
     path("admin/overview/", monitoring.overview, name="admin-overview"),
     path("admin/overview/<slug:part>/", monitoring.overview_part, name="admin-overview-part"),
 ]

@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("registry.api.urls")),
     path("v1/", include("deployments.api.urls")),
     path("v1/", include("studio.experiments.api_urls")),
+    path("v1/", include("studio.comparing.api_urls")),
     path(
         "schema/",
         SpectacularAPIView.as_view(permission_classes=[IsAuthenticated]),

@@ -332,5 +332,3 @@ def columns_forget(session: Any, experiment_id: str) -> None:
     kept = session.get("run_columns", {})
     if experiment_id in kept:
         session["run_columns"] = {key: kept[key] for key in kept if key != experiment_id}
-
-

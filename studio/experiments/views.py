@@ -13,6 +13,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from registry import markdown
+from studio.comparing.best import best_query as best_choice_query
 from studio.experiments.columns import Column, column_parse
 from studio.experiments.filters import KINDS, operators
 from studio.experiments.listing import TABS, ExperimentsQuery, experiments_page, plain
@@ -109,7 +110,7 @@ def experiment(request: HttpRequest, experiment_id: str) -> HttpResponse:
         "paging": paging(request.GET, table.page, query.size, table.total),
         "tracking_uri": request.build_absolute_uri("/mlflow"),
         "choices": _choices(request, experiment_id, table),
-        "best_query": best_query(query.sort),
+        "best_query": best_query(query.sort) or best_choice_query(experiment_id),
         "is_part": is_fragment(request, "runs"),
         **_filter_context(query, table, added),
         **_state_context(request, experiment_id, query, table),

@@ -17,6 +17,8 @@ from deployments.control import wake
 from deployments.models import Operation, Service
 from registry import uses
 from registry.environments.services import environment_archive, environment_create
+from studio.comparing.boards import pin_add
+from studio.comparing.settings import settings_parse
 from studio.models import SavedView
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from tests.tracking.mlflow_store import make_template, open_store
@@ -97,6 +99,12 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
     for name in ("tools", "gone"):
         environment_create(name=name, packages=["numpy"], user=None)
     environment_archive(name="gone", version="1", user=None)
+    pin = pin_add(
+        experiment_id=logged.experiment_id,
+        settings=settings_parse({"chart": ["box"]}),
+        run_ids=[logged.run_id],
+        user=user,
+    )
     return Studio(
         headers={"Authorization": f"Bearer {plain}"},
         places={
@@ -112,6 +120,7 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
             "run_id": [logged.run_id],
             "token_id": [row.pk],
             "view_id": [view.pk],
+            "pin_id": [pin.pk],
         },
         body={
             "name": "fresh-name",

@@ -1,0 +1,19 @@
+"""Which model versions came from which runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workspaces.tracking_model_values import StoredVersion
+from workspaces.tracking_run_versions import versions_of_runs
+
+
+def run_versions(run_ids: Iterable[str]) -> dict[str, tuple[StoredVersion, ...]]:
+    """Per run the versions registered from it, newest first, with aliases; others are left out.
+
+    Two questions to MLflow, however many runs.
+
+    Raises:
+        Unavailable.
+    """
+    return versions_of_runs(run_ids)
