@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 import statistics
@@ -23,6 +21,7 @@ from tests.engines import missing
 from tests.setup.studio_process import Studio
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.stock_server import stock_server
+from workspaces.tracking_offsets import token_of
 
 SIZES = (10_000, 100_000)
 PATIENCE_S = 120.0  # for one answer of MLflow
@@ -156,11 +155,6 @@ def _search(experiment: str, question: Question) -> dict[str, Any]:
     asked = {"experiment_ids": [experiment], "max_results": SIZE, "order_by": [f"{key} DESC"]}
     token = token_of((question.page - 1) * SIZE)
     return asked | {"filter": question.filter} | ({"page_token": token} if token else {})
-
-
-def token_of(offset: int) -> str:
-    """MLflow's page token for an offset; empty for the first page."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode() if offset else ""
 
 
 def _search_once(client: httpx.Client, url: str, body: dict[str, Any]) -> None:
