@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from workspaces.tracking_values import Point
 
 FEWEST = 16
 
@@ -45,6 +48,14 @@ def drawn_indexes(x: Any, values: Any, most: int) -> Any:
         room = most - len(np.unique(np.concatenate(kept)))
         kept.append(good[_line(x[good], inner, room)])
     return np.unique(np.concatenate(kept))
+
+
+def downsample(points: Sequence[Point], most: int) -> list[Point]:
+    """As `drawn_indexes`, of points in the order they are drawn in, by stretches of equal count."""
+    import numpy as np
+
+    values = np.array([point.value for point in points], dtype=np.float64)
+    return [points[index] for index in drawn_indexes(np.arange(len(points)), values, most)]
 
 
 def _gaps(finite: Any, most: int) -> Any:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.charts.downsampling import FEWEST, drawn_indexes, envelope, smoothed
+from studio.charts.downsampling import FEWEST, downsample, drawn_indexes, envelope, smoothed
+from workspaces.tracking_values import Point
 
 numbers = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -72,6 +73,12 @@ def test_a_million_points_keep_a_spike() -> None:
 def test_points_that_share_one_place_are_thinned_out_too() -> None:
     values = np.random.default_rng(1).normal(size=5_000)
     assert len(drawn_indexes(np.zeros(5_000, np.int64), values, 100)) <= 100
+
+
+def test_points_are_chosen_as_arrays_are() -> None:
+    points = [Point(n, 0, math.sin(n)) for n in range(500)]
+    chosen = drawn([point.value for point in points], list(range(500)), 50)
+    assert downsample(points, 50) == [points[index] for index in chosen]
 
 
 def test_too_few_points_are_refused() -> None:

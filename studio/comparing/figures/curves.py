@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from studio.charts.colours import mark_of
+from studio.charts.downsampling import downsample
+from studio.charts.figure import MARKERS_UP_TO
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout, short
 from studio.comparing.settings import AXES, ChartSettings
-from studio.experiments.charts import MARKERS_UP_TO, downsample
 from workspaces.tracking_values import History, Point, Run
 
 MOST_DRAWN = 8_000  # points of all lines; about 160 KB
