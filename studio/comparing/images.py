@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from studio.experiments.previews import kind_of
+from studio.runs.previews.kinds import kind_of
 from workspaces.errors import Problem
 from workspaces.tracking_artifacts import artifacts_list
 from workspaces.tracking_values import Run
