@@ -15,6 +15,7 @@ from studio.experiments.columns import Column, cell
 from workspaces.tracking_values import Run
 
 LONGEST_LABEL = 60
+TIMES = ("start", "ended")  # columns of moments
 
 
 def plain(text: object, longest: int = LONGEST_LABEL) -> str:
@@ -74,7 +75,7 @@ def axis_of(runs: Sequence[Run], column: Column) -> Axis:
     Infinite values, and those that are not numbers, cannot be drawn and are None.
     """
     values = [cell(run, column) for run in runs]
-    if column.name == "start":
+    if column.name in TIMES:
         moments = [at.isoformat(timespec="milliseconds") if at else None for at in values]
         return Axis(column, tuple(moments), is_number=False, is_time=True)
     numbers = [_number(value) for value in values]

@@ -15,8 +15,8 @@ from studio.comparing.figures.base import Drawn
 from studio.comparing.figures.curves import curves
 from studio.comparing.settings import ChartSettings, settings_fill
 from studio.experiments.columns import Column
-from workspaces.tracking_many import histories_read, history_rows
-from workspaces.tracking_values import History, Run
+from workspaces.tracking_history import Axis, Series, histories_read, history_rows
+from workspaces.tracking_values import Run
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,12 @@ def chart_rows(settings: ChartSettings, runs: Sequence[Run], best: str = "") -> 
     return _value_rows(runs, columns_used(whole))
 
 
-def _histories(settings: ChartSettings, runs: Sequence[Run]) -> Mapping[str, History]:
+def _histories(settings: ChartSettings, runs: Sequence[Run]) -> Mapping[str, Series]:
     """What a chart of curves draws."""
-    return histories_read([run.id for run in runs], settings.metric) if settings.metric else {}
+    if not settings.metric:
+        return {}
+    axis: Axis = "step" if settings.axis == "step" else "time"
+    return histories_read([run.id for run in runs], settings.metric, axis=axis)
 
 
 def columns_used(settings: ChartSettings) -> list[Column]:

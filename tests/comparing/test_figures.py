@@ -16,11 +16,11 @@ from studio.comparing.axes import axis_of, plain
 from studio.comparing.figures import draw
 from studio.comparing.figures.base import FADED, Drawn
 from studio.comparing.figures.contour import surface_of
-from studio.comparing.figures.curves import MOST_DRAWN, curves, smoothed
+from studio.comparing.figures.curves import MOST_DRAWN, curves
 from studio.comparing.settings import KINDS, settings_fill, settings_parse
 from studio.experiments.columns import Column
 from tests.comparing.made import run
-from workspaces.tracking_values import History, Point
+from workspaces.tracking_series import Series, series_from
 
 ODD = '<b onclick="x">&amp; %{x} 実験</b>'
 
@@ -160,12 +160,12 @@ def test_text_is_text_for_plotly() -> None:
 # --- curves --------------------------------------------------------------------------------------
 
 
-def history(values: list[float], complete: bool = True) -> History:
-    points = tuple(Point(step, 1_000 * step + 5, value) for step, value in enumerate(values))
-    return History("loss", points, complete)
+def history(values: list[float], complete: bool = True) -> Series:
+    points = [(step, 1_000 * step + 5, value) for step, value in enumerate(values)]
+    return series_from(points, complete=complete)
 
 
-def drawn_curves(histories: dict[str, History], **lists: Any) -> Drawn:
+def drawn_curves(histories: dict[str, Series], **lists: Any) -> Drawn:
     runs = [run(n) for n in range(len(histories) + 1)]
     named = dict(zip([item.id for item in runs], histories.values(), strict=False))
     return curves(settings_parse({"chart": ["curves"], "metric": ["loss"], **lists}), runs, named)
@@ -192,22 +192,7 @@ def test_relative_time_starts_at_zero_for_each_run() -> None:
 
 def test_what_was_not_read_whole_is_said() -> None:
     notes = drawn_curves({"a": history([1, 2], complete=False)}).notes
-    assert any("Only the first values" in note for note in notes)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(cells, max_size=60), st.floats(0, 0.99))
-def test_smoothing_stays_within_the_values_and_keeps_odd_ones(values: list, weight: float) -> None:
-    points = history(values).points
-    found = smoothed(points, weight)
-    assert [(p.step, p.at_ms) for p in found] == [(p.step, p.at_ms) for p in points]
-    known = [value for value in values if math.isfinite(value)]
-    for before, after in zip(points, found, strict=True):
-        if not math.isfinite(before.value):
-            assert after is before or after.value == before.value or math.isnan(after.value)
-        elif max(map(abs, known)) < 1e100:
-            slack = 1e-9 * max(map(abs, known))
-            assert min(known) - slack <= after.value <= max(known) + slack
+    assert any("a selection was read" in note for note in notes)
 
 
 def test_a_metric_logged_once_by_every_run_is_a_bar_per_run() -> None:

@@ -11,7 +11,8 @@ import pytest
 from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
-from workspaces.tracking_many import histories_read, history_rows, runs_read
+from workspaces.tracking_history import histories_read
+from workspaces.tracking_many import runs_read
 from workspaces.tracking_run_versions import versions_of_runs
 
 ODD = "a'b\"c`d/%é <x>"
@@ -59,30 +60,6 @@ def test_many_runs_take_as_few_queries_as_two(store: Store) -> None:
             assert versions_of_runs(few) == {}
         counts.append(len(asked))
     assert counts[0] == counts[1]
-
-
-def test_histories_are_those_of_each_run(store: Store, runs: list[str]) -> None:
-    for step in (3, 1, 2):
-        store.client.log_metric(runs[5], "m", step * 1.5, step=step, timestamp=1_000 + step)
-    store.client.log_metric(runs[5], "bad", math.nan, step=1)
-    for key in ("m", "bad", "huge", "none"):
-        found = histories_read(runs, key)
-        for run_id in runs:
-            alone = tracking.metric_history(run_id, key)
-            assert str(found.get(run_id, replace(alone, points=()))) == str(alone)
-
-
-def test_more_points_than_can_be_held_are_shared_and_told(store: Store) -> None:
-    experiment = store.experiment("long")
-    runs = [store.run(experiment) for _ in range(2)]
-    for run_id, count in zip(runs, (30, 3), strict=True):
-        for step in range(count):
-            store.client.log_metric(run_id, "m", float(step), step=step)
-    found = histories_read(runs, "m", most=20)
-    assert [len(found[run_id].points) for run_id in runs] == [10, 3]
-    assert [found[run_id].complete for run_id in runs] == [False, True]
-    rows = list(history_rows(runs[0], "m"))
-    assert [(step, value) for step, _at, value in rows] == [(n, float(n)) for n in range(30)]
 
 
 def test_versions_are_found_by_their_runs_with_aliases(store: Store, runs: list[str]) -> None:

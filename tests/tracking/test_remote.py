@@ -29,7 +29,7 @@ from workspaces.tracking_artifacts import (
     model_card,
     run_models,
 )
-from workspaces.tracking_many import histories_read, history_rows, runs_read
+from workspaces.tracking_many import runs_read
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
 from workspaces.tracking_run_versions import versions_of_runs
@@ -301,11 +301,6 @@ def test_many_runs_are_read_by_http(remote: Store) -> None:
     assert [run.id for run in found] == [runs[3], runs[0], runs[1], runs[2], runs[4]]
     assert [run.metrics["m"] for run in found] == [3.0, 0.0, 1.0, 2.0, 4.0]
     assert [run.deleted for run in found] == [False, False, True, False, False]
-    histories = histories_read([*runs, "0" * 32], "m")
-    assert {key: value.points[0].value for key, value in histories.items()} == {
-        run_id: float(n) for n, run_id in enumerate(runs)
-    }
-    assert [value for _step, _at, value in history_rows(runs[3], "m")] == [3.0]
     remote.client.create_registered_model("of many")
     remote.client.create_model_version("of many", f"runs:/{runs[0]}/model", runs[0])
     remote.client.set_registered_model_alias("of many", "champion", "1")

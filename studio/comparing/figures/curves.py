@@ -6,16 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from studio.charts.colours import mark_of
-from studio.charts.downsampling import downsample
+from studio.charts.downsampling import drawn_indexes, smoothed
 from studio.charts.figure import MARKERS_UP_TO
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout, short
 from studio.comparing.settings import AXES, ChartSettings
-from workspaces.tracking_values import History, Point, Run
+from workspaces.tracking_history import Series
+from workspaces.tracking_values import Run
 
 MOST_DRAWN = 8_000  # points of all lines; about 160 KB
 FEWEST_DRAWN = 60  # of one line
@@ -24,14 +26,14 @@ MARKED_LINES = 10  # with more lines the dots hide them
 MOST_BARS = 40
 
 
-def curves(settings: ChartSettings, runs: Sequence[Run], histories: Mapping[str, History]) -> Drawn:
+def curves(settings: ChartSettings, runs: Sequence[Run], histories: Mapping[str, Series]) -> Drawn:
     """A line per run that has logged the metric."""
     if not settings.metric:
         return Drawn(empty=_("Choose a metric: these runs have none."))
-    having = [run for run in runs if run.id in histories and histories[run.id].points]
+    having = [run for run in runs if run.id in histories and len(histories[run.id])]
     if not having:
         return Drawn(empty=_("No run has logged “%(metric)s”.") % {"metric": settings.metric})
-    if all(len(histories[run.id].points) == 1 for run in having):
+    if all(len(histories[run.id]) == 1 for run in having):
         return Drawn(_bars(settings, having, histories), _notes(settings, runs, having, histories))
     most = max(MOST_DRAWN // len(having), FEWEST_DRAWN)
     lines = [_line(settings, run, histories[run.id], most, len(having)) for run in having]
@@ -40,10 +42,10 @@ def curves(settings: ChartSettings, runs: Sequence[Run], histories: Mapping[str,
 
 
 def _bars(
-    settings: ChartSettings, having: Sequence[Run], histories: Mapping[str, History]
+    settings: ChartSettings, having: Sequence[Run], histories: Mapping[str, Series]
 ) -> dict[str, Any]:
     """A metric that every run has logged once: a bar per run says more than dots on a line."""
-    values = [histories[run.id].points[0].value for run in having]
+    values = [float(histories[run.id].values[0]) for run in having]
     places = list(range(len(having)))
     bars = {
         "type": "bar",
@@ -67,42 +69,20 @@ def _bars(
     return {"data": [bars], "layout": found}
 
 
-def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
-    """The moving average with exponential weights, corrected for its start.
-
-    What is not a finite number stays as it is and does not count.
-
-    Args:
-        weight: of what came before, 0 (nothing changes) to 0.99.
-    """
-    if not weight:
-        return list(points)
-    found, last, debias = [], 0.0, 0.0
-    for point in points:
-        if not math.isfinite(point.value):
-            found.append(point)
-            continue
-        last = last * weight + (1 - weight) * point.value
-        debias = debias * weight + (1 - weight)
-        found.append(Point(point.step, point.at_ms, last / debias))
-    return found
-
-
 def _line(
-    settings: ChartSettings, run: Run, history: History, most: int, lines: int
+    settings: ChartSettings, run: Run, series: Series, most: int, lines: int
 ) -> dict[str, Any]:
-    points: Sequence[Point] = history.points
-    if settings.axis != "step":
-        points = sorted(points, key=lambda point: point.at_ms)
-    start = points[0].at_ms
-    drawn = downsample(smoothed(points, settings.smooth), most)
+    x, values = _places(series, settings.axis), series.values
+    if settings.smooth:
+        values = smoothed(values, settings.smooth)
+    chosen = drawn_indexes(x, values, most)
     mark = mark_of(run.id)
-    few = len(points) <= MARKERS_UP_TO and lines <= MARKED_LINES
+    few = len(series) <= MARKERS_UP_TO and lines <= MARKED_LINES
     return {
         "type": "scatter",
-        "mode": "lines+markers" if few or len(points) == 1 else "lines",
-        "x": [_place(point, settings.axis, start) for point in drawn],
-        "y": [short(point.value) if math.isfinite(point.value) else None for point in drawn],
+        "mode": "lines+markers" if few or len(series) == 1 else "lines",
+        "x": x[chosen].tolist(),
+        "y": [short(y) if math.isfinite(y) else None for y in values[chosen].tolist()],
         "name": plain(run.name),
         "line": {"width": 1.5, "color": mark.colour, "dash": mark.dash},
         "marker": {"size": 4},
@@ -112,10 +92,11 @@ def _line(
     }
 
 
-def _place(point: Point, axis: str, start: int) -> float | int:
+def _places(series: Series, axis: str) -> Any:
+    """Steps, milliseconds since 1970, or seconds since the first value; an array."""
     if axis == "step":
-        return point.step
-    return point.at_ms if axis == "time" else round((point.at_ms - start) / 1000, 3)
+        return series.steps
+    return series.times_ms if axis == "time" else (series.times_ms - series.times_ms.min()) / 1000
 
 
 def _layout(settings: ChartSettings, lines: int) -> dict[str, Any]:
@@ -139,7 +120,7 @@ def _notes(
     settings: ChartSettings,
     runs: Sequence[Run],
     having: Sequence[Run],
-    histories: Mapping[str, History],
+    histories: Mapping[str, Series],
     most: int = 1,
 ) -> list[str]:
     notes = []
@@ -148,13 +129,13 @@ def _notes(
         text = ngettext("%(n)s run has not logged it.", "%(n)s runs have not logged it.", lacking)
         notes.append(text % {"n": lacking})
     found = [histories[run.id] for run in having]
-    if any(len(history.points) > most for history in found):
+    if any(len(series) > most for series in found):
         notes.append(
             _("Long lines are drawn with fewer points; their lowest and highest are among them.")
         )
-    if not all(history.complete for history in found):
-        notes.append(_("Only the first values of the longest runs were read."))
-    odd = sum(not math.isfinite(point.value) for history in found for point in history.points)
+    if not all(series.complete for series in found):
+        notes.append(_("Of the longest runs a selection was read, with lowest and highest."))
+    odd = sum(int((~np.isfinite(series.values)).sum()) for series in found)
     if odd:
         text = ngettext(
             "%(n)s value is not a number or infinite and leaves a gap.",
