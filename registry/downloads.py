@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from registry.files import CHUNK
 from workspaces import tracking_models
+from workspaces.streaming import body_of
 from workspaces.tracking_model_files import ModelFolder
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files are the same archive
@@ -51,9 +50,7 @@ def archive_response(request: HttpRequest, name: str, version: str) -> Streaming
     folder = ModelFolder(tracking_models.version_location(name, version))
     files = sorted(folder.files(), key=lambda item: item.path)
     pieces = archive_pieces(folder, files)
-    # under ASGI Django would first read a plain iterator to its end, the whole archive in memory
-    body = _in_thread(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(body, content_type="application/zip")
+    response = StreamingHttpResponse(body_of(request, pieces), content_type="application/zip")
     file_name = re.sub(r"[^\w.-]+", "-", f"{name}-{version}", flags=re.ASCII) + ".zip"
     response["Content-Disposition"] = content_disposition_header(True, file_name) or "attachment"
     response["Cache-Control"] = "private, no-store"
@@ -91,13 +88,3 @@ def archive_pieces(folder: Folder, files: Sequence[Entry]) -> Iterator[bytes]:
                     member.write(data)
                     yield sink.take()
     yield sink.take()
-
-
-async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield piece
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            await asyncio.to_thread(close)

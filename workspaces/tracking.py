@@ -29,13 +29,10 @@ from workspaces.tracking_values import (
     EVERYTHING,
     Activity,
     Experiment,
-    History,
     Only,
     Page,
-    Point,
     Run,
     experiment_value,
-    measured,
     moment,
     narrowed,
     run_value,
@@ -48,8 +45,6 @@ __all__ = [
     "experiment_name",
     "experiments_activity",
     "experiments_search",
-    "metric_history",
-    "metric_keys",
     "ping",
     "run_get",
     "runs_recent",
@@ -60,9 +55,6 @@ __all__ = [
 ]
 
 LONGEST_FILTER = 5_000
-MOST_POINTS = 200_000  # of one metric held in memory at once
-POINTS_PER_CALL = 25_000  # MLflow's own limit over HTTP
-HISTORY_BUDGET_S = 4.0
 NAMES_KEPT_S = 60.0
 RECENT_EXPERIMENTS = 500
 
@@ -305,65 +297,3 @@ def runs_recent(limit: int = 5) -> tuple[Run, ...]:
         experiment_ids=[row.id for row in recent], order_by=["start_time DESC"], limit=limit
     )
     return page.items
-
-
-def metric_keys(run_id: str) -> tuple[str, ...]:
-    """Names of the metrics a run has logged, sorted."""
-    return tuple(run_get(run_id).metrics)
-
-
-def metric_history(run_id: str, key: str, *, most: int = MOST_POINTS) -> History:
-    """The values of one metric by step, then time; no more than `most`.
-
-    Raises:
-        NotFound: the run does not exist. A metric without values is an empty history.
-    """
-    store, _registry = stores()
-    try:
-        with mlflow_errors(subject=_("This run")):
-            if settings.SLIPWAY.tracking_is_remote:
-                points, complete = _history_over_http(store, run_id, key, most)
-            else:
-                points, complete = _history_from_database(store, run_id, key, most)
-    except Invalid as error:
-        raise NotFound(_("This run does not exist.")) from error
-    return History(key, tuple(points), complete)
-
-
-def _history_from_database(
-    store: Any, run_id: str, key: str, most: int
-) -> tuple[list[Point], bool]:
-    """Plain columns: MLflow's entities take five times as long for the same rows."""
-    from mlflow.store.tracking.dbmodels.models import SqlMetric, SqlRun
-    from sqlalchemy import select
-
-    query = (
-        select(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value, SqlMetric.is_nan)
-        .where(SqlMetric.run_uuid == run_id, SqlMetric.key == key)
-        .order_by(SqlMetric.step, SqlMetric.timestamp, SqlMetric.value)
-        .limit(most + 1)
-    )
-    with store.ManagedSessionMaker() as session:
-        rows = session.execute(query).all()
-        known = bool(rows) or session.get(SqlRun, run_id) is not None
-    if not known:
-        raise NotFound(_("This run does not exist."))
-    nan = float("nan")
-    points = [Point(step, at, nan if bad else measured(value)) for step, at, value, bad in rows]
-    return points[:most], len(points) <= most
-
-
-def _history_over_http(store: Any, run_id: str, key: str, most: int) -> tuple[list[Point], bool]:
-    """Pages of MLflow's answer until all is there, `most` is reached or the time is over."""
-    deadline = time.monotonic() + HISTORY_BUDGET_S
-    points: list[Point] = []
-    token: str | None = None
-    while True:
-        size = min(POINTS_PER_CALL, most - len(points))
-        page = store.get_metric_history(run_id, key, max_results=size, page_token=token)
-        points += [Point(row.step, row.timestamp, measured(row.value)) for row in page]
-        token = page.token or None
-        if token is None or len(points) >= most or time.monotonic() > deadline:
-            break
-    points.sort(key=lambda point: (point.step, point.at_ms))
-    return points, token is None

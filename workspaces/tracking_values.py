@@ -183,15 +183,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class History:
-    """The values of one metric, by step then time. `complete` is False when there were more."""
-
-    key: str
-    points: tuple[Point, ...]
-    complete: bool
-
-
-@dataclass(frozen=True)
 class Artifact:
     path: str  # relative to the run's or the model's artifacts
     is_folder: bool

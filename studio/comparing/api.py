@@ -37,7 +37,7 @@ def _names() -> Any:
     return serializers.ListField(child=serializers.CharField(allow_blank=True))
 
 
-class ComparisonSerializer(serializers.Serializer[Any]):
+class RunComparisonSerializer(serializers.Serializer[Any]):
     runs = RunSerializer(many=True)
     unknown = _names()
     differing = serializers.DictField(
@@ -140,7 +140,7 @@ class CompareView(APIView):
         operation_id="compare",
         tags=TAG,
         parameters=[RUNS],
-        responses={200: ComparisonSerializer, **refusals(400, 503)},
+        responses={200: RunComparisonSerializer, **refusals(400, 503)},
     )
     def get(self, request: Request) -> Response:
         """Compare runs: their values, what differs, and the best run of each metric."""

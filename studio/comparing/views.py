@@ -190,7 +190,7 @@ def chart_csv(request: HttpRequest) -> HttpResponseBase:
     settings = settings_parse(dict(request.GET.lists()))
     best = best_word(chosen.experiment_ids)
     rows = chart_rows(settings, chosen.runs, best)
-    return csv_response(rows, settings_fill(settings, chosen.runs, best).title)
+    return csv_response(request, rows, settings_fill(settings, chosen.runs, best).title)
 
 
 @require_safe
@@ -207,7 +207,7 @@ def table_csv(request: HttpRequest) -> HttpResponseBase:
         [run.id, run.name, run.experiment_id, *(exact(run, column) for column in columns)]
         for run in chosen.runs
     )
-    return csv_response([header, *rows], _("runs compared"))
+    return csv_response(request, [header, *rows], _("runs compared"))
 
 
 @require_safe

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.templatetags.static import static
 from django.utils.http import content_disposition_header
 
 from studio.runs.previews.kinds import kind_of, media_type
 from studio.runs.previews.making import FRAMED_BYTES
+from workspaces.streaming import body_of
 from workspaces.tracking_artifacts import OpenArtifact
 
 # Scripts of a page run (plots need them) but in an origin of its own: without cookies, storage,
@@ -93,18 +92,6 @@ def _guarded(response: HttpResponseBase, policy: str) -> HttpResponseBase:
 def _streamed(
     request: HttpRequest, chunks: Iterator[bytes], content_type: str
 ) -> StreamingHttpResponse:
-    # under ASGI Django would first read a plain iterator to its end, the whole file in memory
-    body = _in_thread(chunks) if isinstance(request, ASGIRequest) else chunks
-    response = StreamingHttpResponse(body, content_type=content_type)
+    response = StreamingHttpResponse(body_of(request, chunks), content_type=content_type)
     _guarded(response, FILE_POLICY)
     return response
-
-
-async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield chunk
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            await asyncio.to_thread(close)

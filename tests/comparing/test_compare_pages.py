@@ -11,8 +11,11 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.test import Client
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.test import AsyncClient, Client
 
+from studio.comparing import downloads
 from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store, use
 
@@ -254,3 +257,20 @@ def test_a_view_of_many_runs_asks_as_often_as_one_of_two(person: Client, runs: l
                     person.get(url)
             counts.append(len(asked))
         assert counts[0] == counts[1], kind
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_server_sends_long_curves_piece_by_piece(
+    store: Store, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "ROWS_AT_ONCE", 2)
+    browser = AsyncClient()
+    await browser.aforce_login(
+        await sync_to_async(get_user_model().objects.create_user)("eve", password="x")
+    )
+    for number in range(5):
+        store.client.log_metric(runs[0], "long", number, step=number)
+    answer = await browser.get(f"/compare/chart.csv?{query(runs, chart='curves', metric='long')}")
+    assert answer.is_async
+    pieces = [piece async for piece in answer.streaming_content]
+    assert [piece.count(b"\r\n") for piece in pieces] == [2, 2, 2]

@@ -29,21 +29,13 @@ from workspaces.tracking_artifacts import (
     model_card,
     run_models,
 )
+from workspaces.tracking_history import history_read
 from workspaces.tracking_many import runs_read
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
 from workspaces.tracking_run_versions import versions_of_runs
 from workspaces.tracking_status import run_status
 from workspaces.tracking_values import EVERYTHING
-
-SECONDS_TO_START = 90
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +93,7 @@ def test_runs_and_metrics_are_read_by_http(remote: Store) -> None:
         experiment_ids=[experiment], order_by=order, limit=1, page_token=page.next_token
     )
     assert [run.id for run in rest.items] == [run_id]
-    assert tracking.metric_history(run_id, "rmse").points[0].value == 1.5
+    assert history_read(run_id, "rmse").values.tolist() == [1.5]
     assert tracking.experiments_activity([experiment])[experiment].last_run_at is not None
 
 

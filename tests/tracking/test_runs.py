@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Problem, Unavailable
+from workspaces.tracking_history import history_read
 
 ODD_NAMES = [
     "100 % sure/percent",
@@ -48,7 +49,7 @@ def test_a_run_that_cannot_be_is_not_found(store: Store, wrong: str) -> None:
     with pytest.raises(NotFound):
         tracking.run_get(wrong)
     with pytest.raises(NotFound):
-        tracking.metric_history(wrong, "x")
+        history_read(wrong, "x")
 
 
 def test_a_run_keeps_its_odd_values(store: Store) -> None:
@@ -159,18 +160,6 @@ def test_a_filter_of_many_conditions_is_answered(store: Store) -> None:
 def test_no_filter_is_more_than_invalid(store: Store, text: str) -> None:
     with contextlib.suppress(Invalid):
         tracking.runs_search(experiment_ids=["0"], filter=text)
-
-
-def test_a_history_is_in_order_and_bounded(store: Store) -> None:
-    run_id = store.run(store.experiment("history"))
-    for step in (3, 1, 2):
-        store.client.log_metric(run_id, "loss", step / 10, step=step)
-    history = tracking.metric_history(run_id, "loss")
-    assert [(p.step, p.value) for p in history.points] == [(1, 0.1), (2, 0.2), (3, 0.3)]
-    assert history.complete
-    short = tracking.metric_history(run_id, "loss", most=2)
-    assert (len(short.points), short.complete) == (2, False)
-    assert tracking.metric_history(run_id, "unknown").points == ()
 
 
 def test_activity_counts_the_runs_that_are_there(store: Store) -> None:
