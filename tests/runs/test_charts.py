@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
 from mlflow.entities import Metric
 
 from studio.charts import histories
+from studio.comparing.models import Pin
 from tests.tracking.mlflow_store import Store
 
 KEY = "lo/ss: é 1"
@@ -124,3 +128,25 @@ def test_a_run_that_does_not_exist_has_no_values(person: Client, store: Store, p
 def test_a_metric_that_does_not_exist_is_an_empty_chart(person: Client, run_id: str) -> None:
     made = figure(person, run_id, key="other")
     assert made["meta"]["notes"] == ["No value was logged."]
+
+
+def test_every_chart_can_be_pinned_to_the_board(person: Client, store: Store, run_id: str) -> None:
+    log(store, run_id, [1.0, 2.0], key=KEY)
+    html = person.get(f"/runs/{run_id}/metrics/").content.decode()
+    links = [unescape(url) for url in re.findall(r'href="(/compare/pin/[^"]+)"', html)]
+    wanted = [{"run": [run_id], "chart": ["curves"], "metric": [key]} for key in (KEY, "loss")]
+    asked = sorted((parse_qs(urlsplit(url).query) for url in links), key=lambda q: q["metric"])
+    assert asked == wanted
+    assert re.findall(r'hx-get="(/compare/pin/[^"]+)"', html) == re.findall(
+        r'href="(/compare/pin/[^"]+)"', html
+    )
+    form = {
+        "title": "t",
+        "newest": "0",
+        "experiment": store.client.get_run(run_id).info.experiment_id,
+    }
+    for url in links:
+        assert person.post(url, form).status_code == 302
+        assert (
+            Pin.objects.latest("pk").settings["metric"] == parse_qs(urlsplit(url).query)["metric"]
+        )
