@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from workspaces.tracking_model_values import StoredVersion
-from workspaces.tracking_run_versions import versions_of_runs
+from workspaces.tracking_run_versions import versions_aliased, versions_of_runs
 
 
 def run_versions(run_ids: Iterable[str]) -> dict[str, tuple[StoredVersion, ...]]:
@@ -17,3 +17,8 @@ def run_versions(run_ids: Iterable[str]) -> dict[str, tuple[StoredVersion, ...]]
         Unavailable.
     """
     return versions_of_runs(run_ids)
+
+
+def versions_with_alias(alias: str, experiment_id: str) -> list[StoredVersion]:
+    """See `workspaces.tracking_run_versions.versions_aliased`. Raises: Unavailable."""
+    return versions_aliased(alias, experiment_id)

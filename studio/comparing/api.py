@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -24,6 +25,7 @@ from studio.experiments.api import RunSerializer, run_json
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound
 from workspaces.serializers import refusals
+from workspaces.tracking_model_values import StoredVersion
 
 TAG = ["comparing"]
 MOST_TOP = 100
@@ -82,8 +84,18 @@ class LeaderSerializer(serializers.Serializer[Any]):
     champion = serializers.BooleanField(help_text="one of them has the alias champion")
 
 
+class ChampionSerializer(serializers.Serializer[Any]):
+    place = serializers.IntegerField(min_value=1, allow_null=True, help_text="null: not known")
+    value = serializers.FloatField(allow_null=True, help_text="null: none, or not finite")
+    run = RunSerializer()
+    version = LeaderVersionSerializer()
+
+
 class LeaderboardSerializer(BestSerializer):
     leaders = LeaderSerializer(many=True)
+    champions = ChampionSerializer(
+        many=True, help_text="versions with the alias champion whose runs are not among the leaders"
+    )
 
 
 class PinChangeSerializer(serializers.Serializer[Any]):
@@ -254,17 +266,32 @@ class LeaderboardView(APIView):
         leaders = [
             {
                 "place": leader.place,
-                "value": leader.value if leader.value - leader.value == 0 else None,
+                "value": _finite(leader.value),
                 "run": run_json(leader.run),
-                "versions": [
-                    {"name": item.name, "version": item.version, "aliases": list(item.aliases)}
-                    for item in leader.versions
-                ],
+                "versions": [_version_json(item) for item in leader.versions],
                 "champion": leader.champion is not None,
             }
             for leader in found.leaders
         ]
-        return Response({"metric": choice.metric, "mode": choice.mode, "leaders": leaders})
+        champions = [
+            {
+                "place": item.place,
+                "value": _finite(item.value),
+                "run": run_json(item.run),
+                "version": _version_json(item.version),
+            }
+            for item in found.champions
+        ]
+        ranked = {"leaders": leaders, "champions": champions}
+        return Response({"metric": choice.metric, "mode": choice.mode, **ranked})
+
+
+def _version_json(version: StoredVersion) -> dict[str, Any]:
+    return {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _pin_json(pin: Pin) -> dict[str, Any]:

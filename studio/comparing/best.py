@@ -12,19 +12,22 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from registry import selectors as registry
-from registry.run_versions import run_versions
+from registry.run_versions import run_versions, versions_with_alias
 from studio.comparing.models import LONGEST_METRIC, BestChoice
 from studio.comparing.settings import parameters_varied
 from studio.experiments.columns import Column
 from workspaces import tracking
 from workspaces.errors import Invalid
 from workspaces.events import event_record
+from workspaces.tracking_counts import runs_matching
+from workspaces.tracking_many import runs_read
 from workspaces.tracking_model_values import StoredVersion
 from workspaces.tracking_values import Run
 
 CHAMPION = "champion"  # the alias that MLflow's own texts use for the version in production
 TOPS = (10, 25, 50, 100)
 SHOWN_PARAMETERS = 5
+MOST_PLACES = 100_000  # a place behind so many is not counted
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,21 @@ class Leader:
 
 
 @dataclass(frozen=True)
+class Champion:
+    """A champion that is not among the leaders. `place` is None where it is not known."""
+
+    version: StoredVersion
+    run: Run
+    value: float | None
+    place: int | None
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     choice: BestChoice
     leaders: tuple[Leader, ...]
     parameters: tuple[Column, ...]  # those that differ between them
+    champions: tuple[Champion, ...] = ()  # those of other runs of the experiment
 
 
 def best_choice(experiment_id: str) -> BestChoice | None:
@@ -127,4 +141,31 @@ def leaderboard(choice: BestChoice, top: int) -> Leaderboard:
         gap = 0.0 if value == ranked[0][1] else abs(value - ranked[0][1])
         leaders.append(Leader(place, run, value, gap, versions.get(run.id, ())))
     runs = [run for run, _value in ranked]
-    return Leaderboard(choice, tuple(leaders), tuple(parameters_varied(runs)[:SHOWN_PARAMETERS]))
+    parameters = tuple(parameters_varied(runs)[:SHOWN_PARAMETERS])
+    return Leaderboard(choice, tuple(leaders), parameters, _champions(choice, runs))
+
+
+def _champions(choice: BestChoice, shown: Sequence[Run]) -> tuple[Champion, ...]:
+    """The champions of the experiment whose runs are not shown."""
+    here = {run.id for run in shown}
+    versions = versions_with_alias(CHAMPION, choice.experiment_id)
+    others = [item for item in versions if item.run_id not in here]
+    runs = {run.id: run for run in runs_read(item.run_id for item in others)}
+    found = []
+    for version in others:
+        run = runs.get(version.run_id)
+        if run is not None and run.experiment_id == choice.experiment_id:
+            value = run.metrics.get(choice.metric)
+            found.append(Champion(version, run, value, _place_of(choice, run)))
+    return tuple(found)
+
+
+def _place_of(choice: BestChoice, run: Run) -> int | None:
+    """One more than the runs that are better; None where that is not cheap to know."""
+    value = run.metrics.get(choice.metric)
+    if value is None or not math.isfinite(value) or run.deleted:
+        return None
+    number = repr(value).replace("e+", "e")  # MLflow's filters know no "e+16"
+    better = f"metrics.`{choice.metric}` {'>' if choice.mode == 'max' else '<'} {number}"
+    count = runs_matching([choice.experiment_id], better, most=MOST_PLACES)
+    return None if count is None or count >= MOST_PLACES else count + 1

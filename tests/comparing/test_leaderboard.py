@@ -113,6 +113,50 @@ def test_the_champion_is_marked_and_can_be_deployed(
     assert html.count("No model logged") == 2
 
 
+@pytest.mark.parametrize("scale", [1.0, -1.0, 1e-7, 1e300])
+def test_a_champion_below_the_list_is_named_with_its_place(
+    person: Client, store: Store, experiment: str, scale: float
+) -> None:
+    ids = [
+        store.run(experiment, f"r{n}", metrics={"rmse: ü": scale * n, "other": n})
+        for n in (1, 2, 3, 4)
+    ]
+    elsewhere = store.run(store.experiment("other"), metrics={"rmse: ü": 1.0})
+    mode = "min" if scale > 0 else "max"
+    choice = best_choose(experiment_id=experiment, metric="rmse: ü", mode=mode, user=None)
+    for name, run_id in {"wine <b>": ids[3], "near": ids[0], "far": elsewhere}.items():
+        store.client.create_registered_model(name)
+        store.client.create_model_version(name, f"runs:/{run_id}/model", run_id)
+        store.client.set_registered_model_alias(name, "champion", "1")
+    (champion,) = leaderboard(choice, 2).champions
+    assert (champion.version.name, champion.run.id) == ("wine <b>", ids[3])
+    assert (champion.place, champion.value) == (4, scale * 4)
+    assert leaderboard(choice, 4).champions == ()
+
+
+def test_champions_without_the_metric_and_of_no_leader_are_named_on_the_page(
+    person: Client, store: Store, experiment: str
+) -> None:
+    run_id, other = store.run(experiment, "odd <i>"), store.run(experiment, metrics={"m": 1.0})
+    best_choose(experiment_id=experiment, metric="m", mode="max", user=None)
+    store.client.create_registered_model("w & m")
+    store.client.create_model_version("w & m", f"runs:/{run_id}/model", run_id)
+    store.client.set_registered_model_alias("w & m", "champion", "1")
+    html = person.get(f"/experiments/{experiment}/leaderboard/").content.decode()
+    below = html.split("Champions that are not in this list", 1)[1]
+    assert f"/runs/{run_id}/" in below
+    assert "odd &lt;i&gt;" in below
+    assert "/deploy/?model=w%20%26%20m&amp;version=1" in below
+    assert f"/runs/{other}/" not in below
+    found = person.get(f"/api/v1/experiments/{experiment}/leaderboard").json()
+    (champion,) = found["champions"]
+    assert (champion["place"], champion["value"]) == (None, None)
+    assert champion["version"] == {"name": "w & m", "version": "1", "aliases": ["champion"]}
+    store.client.delete_registered_model_alias("w & m", "champion")
+    html = person.get(f"/experiments/{experiment}/leaderboard/").content.decode()
+    assert "Champions that are not" not in html
+
+
 def test_the_panel_of_the_registry_offers_the_same_choice(
     person: Client, experiment: str, runs: list[str]
 ) -> None:
