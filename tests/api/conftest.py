@@ -11,12 +11,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.utils import timezone
 
 from deployments.choices import OperationStatus
 from deployments.control import wake
 from deployments.models import Operation, Service
 from registry import uses
 from registry.environments.services import environment_archive, environment_create
+from registry.models import DeletedModel, DeletedVersion
+from registry.scripts.folders import SourceFile, source_create
 from studio.comparing.boards import pin_add
 from studio.comparing.settings import settings_parse
 from studio.models import SavedView
@@ -25,6 +28,7 @@ from tests.tracking.mlflow_store import make_template, open_store
 from workspaces.tokens import token_create
 from workspaces.tracking_stores import store_id
 
+SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
 MLMODEL = """
 artifact_path: model
 flavors:
@@ -81,7 +85,9 @@ def kept_connection(db: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(
+    logged: Logged, kept_connection: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Studio:
     """Rows in many states; no broker runs, so every wake-up is lost."""
     monkeypatch.setattr(wake, "_send", lambda publish: None)
     user = User.objects.create_user("ada", is_staff=True)
@@ -99,6 +105,12 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
     for name in ("tools", "gone"):
         environment_create(name=name, packages=["numpy"], user=None)
     environment_archive(name="gone", version="1", user=None)
+    gone = {"store": store_id(), "name": "gone", "gone": True, "deleted_at": timezone.now()}
+    DeletedModel.objects.create(**gone)
+    deleted = DeletedVersion.objects.create(
+        **gone, version="1", identity="x", source=str(tmp_path / "gone")
+    )
+    source = source_create(files=[SourceFile.text("score.py", SCRIPT)], user=user)
     pin = pin_add(
         experiment_id=logged.experiment_id,
         settings=settings_parse({"chart": ["box"]}),
@@ -121,6 +133,9 @@ def studio(logged: Logged, kept_connection: None, monkeypatch: pytest.MonkeyPatc
             "token_id": [row.pk],
             "view_id": [view.pk],
             "pin_id": [pin.pk],
+            "deleted-models": ["gone"],
+            "deleted_id": [deleted.pk],
+            "sha256": [source.sha256],
         },
         body={
             "name": "fresh-name",
