@@ -33,7 +33,7 @@ from workspaces.tracking_history import history_read
 from workspaces.tracking_many import runs_read
 from workspaces.tracking_model_files import ModelFolder
 from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
-from workspaces.tracking_run_versions import versions_of_runs
+from workspaces.tracking_run_versions import versions_aliased, versions_of_runs
 from workspaces.tracking_status import run_status
 from workspaces.tracking_values import EVERYTHING
 
@@ -300,3 +300,16 @@ def test_many_runs_are_read_by_http(remote: Store) -> None:
     assert {run_id: [v.aliases for v in found] for run_id, found in versions.items()} == {
         runs[0]: [("champion",)]
     }
+
+
+@pytest.mark.timeout(180)
+def test_versions_with_an_alias_are_found_by_http(remote: Store) -> None:
+    run_id = remote.run(_experiment(remote, "aliased"))
+    for name in ("aliased & one", "other"):
+        remote.client.create_registered_model(name)
+        remote.client.create_model_version(name, f"runs:/{run_id}/model", run_id)
+    remote.client.set_registered_model_alias("aliased & one", "best-of-all", "1")
+    (version,) = versions_aliased("best-of-all", "0")
+    assert (version.name, version.version, version.run_id) == ("aliased & one", "1", run_id)
+    assert "best-of-all" in version.aliases
+    assert versions_aliased("nobody", "0") == []
