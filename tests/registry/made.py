@@ -128,7 +128,7 @@ def mlflow_folder() -> Made:
     """A folder that MLflow saved, in a zip; with columns and an input example."""
     import mlflow.sklearn
 
-    rows, model = table()[0], forest()
+    rows, model = table()[0], ridge()
     example = rows.head(2)
     signature = mlflow.models.infer_signature(rows, model.predict(rows))
     content = io.BytesIO()
