@@ -94,7 +94,11 @@ def says_so(call: Call, answer: Any, seconds: float, *, empty_is_fine: bool = Fa
         body = answer.json()
         return "" if body["code"] and body["message"] else "no sentence"
     if answer.status_code == 503:
-        return "" if "Try again" in text or answer["Content-Type"] == "application/json" else "page"
+        return (
+            ""
+            if "Try again" in text or answer.get("Content-Type") == "application/json"
+            else "page"
+        )
     if call.method == "post" and answer.status_code in {302, 422}:
         return ""  # the sentence is shown by the next page, or above the form
     shown = re.sub(r"<[^>]+>|\s+", " ", text)[-300:]
@@ -316,10 +320,10 @@ class Relay:
             end.close()
 
     def cut(self) -> None:
-        self.listener.close()
-        for end in self.open:
+        for end in (self.listener, *self.open):  # shutdown wakes a waiting accept, close does not
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 @pytest.mark.parametrize("mistake", [TypeError, KeyError, AttributeError])
