@@ -23,9 +23,12 @@ from tests.tracking.mlflow_store import open_store
 from tests.tracking.stock_server import stock_server
 
 pytestmark = pytest.mark.timeout(300)
-KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres), "remote"]
+KINDS = [
+    "sqlite",
+    pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak]),
+    pytest.param("remote", marks=pytest.mark.soak),
+]
 STOPPED = 286  # htmx: the poll ends
-FEW = {"compare-chart", "compare-csv", "api:compare-importance"}
 
 
 @pytest.fixture(scope="module", params=KINDS)
