@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -33,8 +35,18 @@ def _answer(
         body = {"code": code or CODES.get(status, "error"), "message": message, "fields": fields}
         return JsonResponse(body, status=status)
     page = status if status in CODES else 400
-    context = {"status": status, "message": message, "problem": problem}
+    context = {"status": status, "message": message, "problem": problem, "again": _again(request)}
     return render(request, f"errors/{page}.html", context, status=status)
+
+
+def _again(request: HttpRequest) -> str:
+    """Where to try again: this page, or the page whose form was sent."""
+    if request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    page = urlsplit(request.headers.get("Referer", ""))
+    if page.netloc != request.get_host():
+        return "/"
+    return f"{page.path}?{page.query}" if page.query else page.path or "/"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from workspaces.errors import Invalid, NotFound
+from workspaces.tracking_bugs import answer_read
 from workspaces.tracking_series import Axis, Series, Tail, clipped, series_from
 from workspaces.tracking_stores import mlflow_errors, stores
 from workspaces.tracking_values import Point, measured
@@ -89,8 +90,10 @@ def _sampled(
             return {run_id: series_from([]) for run_id in ids}
         asked |= {"start_step": start, "end_step": end}
     points: dict[str, list[tuple[int, int, float]]] = {run_id: [] for run_id in ids}
-    for row in _ask(SAMPLE, asked).get("metrics", ()):
-        points.setdefault(row["run_id"], []).append(_point(row))
+    answer = _ask(SAMPLE, asked)
+    with answer_read():
+        for row in answer.get("metrics", ()):
+            points.setdefault(row["run_id"], []).append(_point(row))
     return {i: series_from(points[i], axis, complete=len(points[i]) < most) for i in ids}
 
 
@@ -114,7 +117,8 @@ def _page(run_id: str, key: str, token: str, size: int) -> tuple[list[tuple[int,
     if token:
         asked["page_token"] = token
     answer = _ask(HISTORY, asked)
-    return [_point(row) for row in answer.get("metrics", ())], answer.get("next_page_token", "")
+    with answer_read():
+        return [_point(row) for row in answer.get("metrics", ())], answer.get("next_page_token", "")
 
 
 def _point(row: dict[str, Any]) -> tuple[int, int, float]:

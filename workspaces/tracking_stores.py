@@ -1,4 +1,4 @@
-"""Opens MLflow's stores and turns its failures into ours. Only `workspaces.tracking*` import this.
+"""Opens MLflow's stores. Only `workspaces.tracking*` import this.
 
 The built-in store is read by its database URI in this process; a remote one by HTTP. Importing
 MLflow takes seconds, so it is imported inside functions: management commands stay quick.
@@ -11,37 +11,41 @@ import hashlib
 import os
 import posixpath
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from workspaces.errors import Invalid, NotFound, Problem, Unavailable
+from workspaces.errors import Problem, Unavailable
+from workspaces.tracking_bugs import answer_read
+from workspaces.tracking_errors import HTTP_TIMEOUT_S, without_password
+from workspaces.tracking_errors import mlflow_errors as mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.utils.rest_utils import MlflowHostCreds
 
-HTTP_TIMEOUT_S = 4  # a page must say so within 5 s when MLflow does not answer
+FileMark = tuple[int, int] | None  # device and inode
 ELSEWHERE = "elsewhere"  # code of the Unavailable that waiting does not mend
+LOCK_WAIT_S = 3.5  # for somebody who writes for long into the built-in store's SQLite file
 LOAD_WAIT_S = 4.0  # the same for a page that comes while another thread loads MLflow
-NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"}
-WRONG_INPUT = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}
-REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
-QUERY_LIMITS = (  # SQLite's and PostgreSQL's words for a query with too many parts
-    "tables in a join",
-    "too many SQL variables",
-    "Expression tree is too large",
-    "parser stack overflow",
-    "stack depth limit exceeded",
-)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The stores, and which file they were opened on: another one in its place is not read."""
+
+    stores: tuple[Any, Any]
+    file: FileMark
+
 
 _lock = threading.Lock()
-_opened: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+_opened: dict[tuple[str, str, str], Opened] = {}
 
 
 def store_id() -> str:
@@ -52,7 +56,7 @@ def store_id() -> str:
     env = settings.SLIPWAY
     if env.tracking_uri == f"sqlite:///{env.data.tracking_database}":
         return "builtin"
-    text = _without_password(env.tracking_uri)
+    text = without_password(env.tracking_uri)
     return text if len(text) <= 64 else hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -74,15 +78,49 @@ def stores() -> tuple[Any, Any]:
     """
     env = settings.SLIPWAY
     key = (env.tracking_uri, env.artifact_root, env.tracking_token)
+    file = _file_mark(env.tracking_uri)
     opened = _opened.get(key)
-    if opened is None:
+    if opened is None or opened.file != file:
         with _loading():
             opened = _opened.get(key)
-            if opened is None:
-                with mlflow_errors():
-                    opened = _open_remote() if env.tracking_is_remote else _open_database()
-                _opened[key] = opened
-    return opened
+            if opened is None or opened.file != file:
+                opened = _opened[key] = _open(opened)
+    return opened.stores
+
+
+def _open(before: Opened | None) -> Opened:
+    env = settings.SLIPWAY
+    if before is not None:
+        _file_is_there(env.tracking_uri)
+        for store in before.stores:  # its connections still read the file that was there
+            store.engine.dispose()
+    with mlflow_errors():
+        found = _open_remote() if env.tracking_is_remote else _open_database()
+    return Opened(found, _file_mark(env.tracking_uri))
+
+
+def _file_mark(uri: str) -> FileMark:
+    """Which file an SQLite store is; None: there is none, or the store is no file."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    try:
+        found = Path(_sqlite_file(uri)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _sqlite_file(uri: str) -> str:
+    return uri.removeprefix("sqlite:///").partition("?")[0]
+
+
+def _file_is_there(uri: str) -> None:
+    """Raises: Unavailable: the file was there when it was opened first; an empty one is no help."""
+    if uri.startswith("sqlite:///") and _file_mark(uri) is None:
+        raise Unavailable(
+            _("The MLflow store's file %(file)s is gone. Bring it back or restart the studio.")
+            % {"file": _sqlite_file(uri)}
+        )
 
 
 @contextmanager
@@ -105,7 +143,26 @@ def _open_database() -> tuple[Any, Any]:
     uri = _bounded_database_uri(env.tracking_uri)
     _answers(uri)
     # clients anywhere reach artifacts by the proxy, so a fresh store must not get a local path
-    return TrackingStore(uri, "mlflow-artifacts:/"), RegistryStore(uri)
+    opened = TrackingStore(uri, "mlflow-artifacts:/"), RegistryStore(uri)
+    if uri.startswith("sqlite:"):
+        for store in opened:
+            store.ManagedSessionMaker = _impatient(store.ManagedSessionMaker)
+    return opened
+
+
+def _impatient(sessions: Callable[..., Any]) -> Callable[..., Any]:
+    """MLflow's sessions, which wait LOCK_WAIT_S for a lock in place of its own 20 s."""
+    from sqlalchemy import text
+
+    pragma = text(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
+
+    @contextmanager
+    def make(*args: Any, **options: Any) -> Iterator[Any]:
+        with sessions(*args, **options) as session:
+            session.execute(pragma)
+            yield session
+
+    return make
 
 
 def _bounded_database_uri(uri: str) -> str:
@@ -116,7 +173,9 @@ def _bounded_database_uri(uri: str) -> str:
         uri = "postgresql://" + uri.removeprefix("postgres://")
     if uri.startswith("postgresql://"):
         uri = "postgresql+psycopg://" + uri.removeprefix("postgresql://")
-    return f"{uri}{'&' if '?' in uri else '?'}connect_timeout={HTTP_TIMEOUT_S}"
+    # the second is for connections that were open when the network went away
+    limits = f"connect_timeout={HTTP_TIMEOUT_S}&tcp_user_timeout={HTTP_TIMEOUT_S * 1000}"
+    return f"{uri}{'&' if '?' in uri else '?'}{limits}"
 
 
 def _answers(uri: str) -> None:
@@ -124,8 +183,9 @@ def _answers(uri: str) -> None:
     import sqlalchemy
 
     if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
+        Path(_sqlite_file(uri)).parent.mkdir(parents=True, exist_ok=True)
+    wait = {"timeout": LOCK_WAIT_S} if uri.startswith("sqlite:") else {}
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool, connect_args=wait)
     try:
         sqlalchemy.inspect(engine).get_table_names()
     finally:
@@ -168,7 +228,7 @@ def artifact_repository(uri: str) -> ArtifactRepository:
                 "The artifacts are kept at %(place)s, which this studio may not read. Only "
                 "artifacts below SLIPWAY_ARTIFACT_ROOT are shown."
             )
-            % {"place": _without_password(uri)},
+            % {"place": without_password(uri)},
             code=ELSEWHERE,
         )
     stores()  # before any import of MLflow
@@ -244,11 +304,11 @@ def _list_over_http(artifact_uri: str, path: str) -> list[Any]:
         params={"path": posixpath.join(tail.lstrip("/"), path)},
     )
     answer.raise_for_status()
-    rows = answer.json().get("files", [])
-    return [
-        FileInfo(posixpath.join(path, row["path"]), row["is_dir"], row.get("file_size"))
-        for row in rows
-    ]
+    with answer_read():
+        return [
+            FileInfo(posixpath.join(path, row["path"]), row["is_dir"], row.get("file_size"))
+            for row in answer.json().get("files", [])
+        ]
 
 
 def http_artifact(repository: Any, path: str) -> Any:
@@ -260,77 +320,3 @@ def http_artifact(repository: Any, path: str) -> Any:
     )
     answer.raise_for_status()
     return answer
-
-
-@contextmanager
-def mlflow_errors(field: str = "", subject: str = "") -> Iterator[None]:
-    """Turns every failure of MLflow into one of ours.
-
-    Args:
-        field: the input field to blame when MLflow calls the input wrong.
-        subject: what was asked for, as the start of a sentence, for "… does not exist."
-    """
-    try:
-        yield
-    except Problem:
-        raise
-    except Exception as error:  # the boundary: MLflow raises its own, SQLAlchemy's, requests'
-        raise _problem(error, field, subject) from error
-
-
-def _problem(error: Exception, field: str, subject: str) -> Problem:
-    code = str(getattr(error, "error_code", ""))
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if code in NOT_FOUND or status == 404 or isinstance(error, FileNotFoundError):
-        return NotFound(_("%(subject)s does not exist.") % {"subject": subject or _("It")})
-    if code in REFUSED or status in {401, 403}:
-        return Unavailable(
-            _("The MLflow tracking server refuses this studio. Check SLIPWAY_TRACKING_TOKEN.")
-        )
-    if code in WRONG_INPUT and not _from_database(error):
-        return _wrong_input(_first_line(error), field)
-    if isinstance(error, ValueError | OverflowError) or "too large to convert" in str(error):
-        return _wrong_input(_("This value cannot be used: ") + _first_line(error), field)
-    if field and (_is_parser_limit(error) or any(text in str(error) for text in QUERY_LIMITS)):
-        return _wrong_input(_("This is too long or too deeply nested to be searched for."), field)
-    return Unavailable(_unavailable_sentence(error))
-
-
-def _is_parser_limit(error: Exception) -> bool:
-    return isinstance(error, RecursionError) or type(error).__module__.startswith("sqlparse")
-
-
-def _wrong_input(message: str, field: str) -> Problem:
-    return Invalid(message, fields={field: [message]} if field else None)
-
-
-def _from_database(error: Exception) -> bool:
-    """MLflow calls some database failures a bad request; their text is SQL, not for people."""
-    return type(error.__cause__).__module__.startswith("sqlalchemy")
-
-
-def _unavailable_sentence(error: Exception) -> str:
-    where = _without_password(settings.SLIPWAY.tracking_uri)
-    if "timeout" in str(error).lower() or "timed out" in str(error).lower():
-        return _("MLflow at %(where)s did not answer within %(seconds)s s.") % {
-            "where": where,
-            "seconds": HTTP_TIMEOUT_S,
-        }
-    if "out-of-date database schema" in str(error):
-        return _("The MLflow store is of an older version. Run: manage.py upgrade")
-    return _("MLflow at %(where)s cannot be reached or does not answer properly.") % {
-        "where": where
-    }
-
-
-def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "message", "") or error).strip()
-    text = text.removeprefix("INVALID_PARAMETER_VALUE:").strip()
-    return (text.splitlines() or [type(error).__name__])[0][:500]
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

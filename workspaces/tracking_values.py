@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from workspaces.tracking_bugs import StrangeAnswer
+
 T = TypeVar("T")
 
 LARGEST = 1.7976931348623157e308  # MLflow's databases keep this in place of infinity
@@ -259,6 +261,9 @@ def _chosen(values: Mapping[str, T], names: tuple[str, ...] | None) -> Mapping[s
 
 
 def experiment_value(entity: Any) -> Experiment:
+    """Raises: StrangeAnswer: a server that is no MLflow sent something without an id."""
+    if not entity.experiment_id:
+        raise StrangeAnswer("an experiment without an id")
     return Experiment(
         id=str(entity.experiment_id),
         name=entity.name,
@@ -271,7 +276,10 @@ def experiment_value(entity: Any) -> Experiment:
 
 
 def run_value(entity: Any) -> Run:
+    """Raises: StrangeAnswer: see `experiment_value`."""
     info, data = entity.info, entity.data
+    if not info.run_id:
+        raise StrangeAnswer("a run without an id")
     tags = dict(data.tags)
     outputs = getattr(entity, "outputs", None)
     inputs = getattr(entity, "inputs", None)

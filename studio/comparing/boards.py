@@ -111,7 +111,7 @@ def pin_update(*, pin: Pin, title: str | None = None, size: int | None = None) -
     """Rename or resize a chart; what is None stays.
 
     Raises:
-        Invalid: all that is wrong, in `fields`.
+        Invalid: all that is wrong, in `fields`. NotFound: it was removed meanwhile.
     """
     fields = _wrong(title=title or "", size=size)
     if title is not None and not title.strip():
@@ -121,7 +121,9 @@ def pin_update(*, pin: Pin, title: str | None = None, size: int | None = None) -
         pin.title = title.strip()
     if size is not None:
         pin.size = size
-    pin.save(update_fields=["title", "size"])
+    changed = {"title": pin.title, "size": pin.size}
+    if not Pin.objects.filter(pk=pin.pk).update(**changed):  # somebody removed it meanwhile
+        raise NotFound(_("This chart is no longer on the board."))
     return pin
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from studio.experiments import services
 from studio.experiments.views import about_context
 from workspaces import tracking
-from workspaces.errors import Invalid, Problem
+from workspaces.errors import Invalid, Problem, Unavailable
 
 UNPROCESSABLE = 422
 
@@ -107,6 +107,8 @@ def _about(
     if request.method == "POST":
         try:
             save()
+        except Unavailable:
+            raise  # reading the experiment for the form would wait once more
         except Problem as error:
             problem, extra, status = error, wrong, UNPROCESSABLE
     if request.method == "POST" and not problem and not request.htmx:  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from studio.runs import services
 from workspaces import tracking
-from workspaces.errors import Problem
+from workspaces.errors import Problem, Unavailable
 
 UNPROCESSABLE = 422
 
@@ -29,6 +29,8 @@ def tags(request: HttpRequest, run_id: str) -> HttpResponse:
                 value=post.get("value", ""),
                 user=request.user,
             )
+    except Unavailable:
+        raise  # reading the run for the form would wait once more
     except Problem as error:
         problem, found = error, tracking.run_get(run_id)
     if not request.htmx and problem is None:  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import csv
 import io
 import math
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client
 
 from studio.experiments import exporting
-from tests.tracking.mlflow_store import Store, use
+from tests.tracking.mlflow_store import Store
+from workspaces.errors import Unavailable
 
 ODD = '<u>"50 %" / it\'s,\n</u> 実験'
 COLUMNS = ("metrics.m", "metrics.nan", "params.p", "status", "start", "duration")
@@ -95,13 +97,13 @@ def test_a_wrong_question_is_told_before_anything_is_sent(
 
 
 def test_mlflow_that_goes_away_breaks_the_file_off(
-    person: Client, experiment: str, monkeypatch: pytest.MonkeyPatch
+    person: Client, experiment: str, store: Store
 ) -> None:
     answer = person.get(f"/experiments/{experiment}/runs/export/", {"format": "csv"})
     chunks = iter(answer.streaming_content)
     next(chunks)
-    use(monkeypatch, tracking_uri="http://127.0.0.1:9")
-    with pytest.raises(Exception, match="cannot be reached"):
+    Path(store.uri.removeprefix("sqlite:///")).unlink()
+    with pytest.raises(Unavailable, match="is gone"):
         list(chunks)
 
 

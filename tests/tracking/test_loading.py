@@ -103,9 +103,13 @@ def test_meanwhile_pages_and_api_say_so_and_later_answer(
     assert "still being loaded" not in client.get(path).content.decode()
 
 
+def _fails() -> None:
+    raise OSError("no disk")
+
+
 def test_a_failed_load_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(tracking_stores, "_open_database", lambda: 1 / 0)
+        patch.setattr(tracking_stores, "_open_database", _fails)
         with pytest.raises(Unavailable):
             tracking.experiments_search()
     assert tracking.experiments_search().items

@@ -1,0 +1,72 @@
+"""A tracking server that is broken in the way a test asks for."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+HALF = b'{"experiments": [{"experiment_id": "1", "name": "ha'
+HTML = b"<!doctype html><html><body><h1>Welcome</h1></body></html>"
+WAYS = ("slow", "500", "500 json", "half", "cut", "html", "html 404", "other json", "list", "empty")
+
+
+class BadServer:
+    """Answers every request in one of WAYS; `way` may be changed at any time."""
+
+    def __init__(self) -> None:
+        self.way = "html"
+        self.over = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                server.answer(self)
+
+            do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._http.block_on_close = False
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.over.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if self.way == "slow":
+            self.over.wait(30)
+        answers = {
+            "500": (500, "text/plain", b"Internal Server Error", 0),
+            "500 json": (500, "application/json", b'{"error_code": "INTERNAL_ERROR"}', 0),
+            "half": (200, "application/json", HALF, 100),
+            "cut": (200, "application/json", HALF, 0),
+            "html": (200, "text/html", HTML, 0),
+            "html 404": (404, "text/html", HTML, 0),
+            "other json": (200, "application/json", b'{"hello": [{"run": 1}], "run": 7}', 0),
+            "list": (200, "application/json", b'["a", 1]', 0),
+            "empty": (200, "application/json", b"", 0),
+        }
+        status, kind, body, missing = answers.get(self.way, answers["500"])
+        try:
+            request.send_response(status)
+            request.send_header("Content-Type", kind)
+            request.send_header("Content-Length", str(len(body) + missing))
+            request.end_headers()
+            request.wfile.write(body)
+            request.close_connection = True
+        except OSError:
+            pass  # who asked has given up
