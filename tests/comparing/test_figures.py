@@ -149,6 +149,7 @@ def test_too_few_runs_for_importance_are_told_so() -> None:
     assert "this is a hint" in hint.notes[0]
     assert "epsilon squared" in hint.notes[1]
     sure = made(some_runs(24), chart="importance", metric="rmse")
+    assert "epsilon squared" in sure.notes[0]
     assert not any("hint" in note for note in sure.notes)
 
 
@@ -187,8 +188,8 @@ def test_curves_keep_extremes_of_long_runs_within_the_budget() -> None:
 def test_relative_time_starts_at_zero_for_each_run() -> None:
     figure = check(drawn_curves({"a": history([1, 2]), "b": history([3])}, axis=["relative"]))
     assert [trace["x"] for trace in figure["data"]] == [[0.0, 1.0], [0.0]]
-    timed = check(drawn_curves({"a": history([1, 2])}, axis=["time"]))
-    assert timed["data"][0]["x"] == [5, 1005]
+    moments = check(drawn_curves({"a": history([1, 2])}, axis=["time"]))["data"][0]["x"]
+    assert moments == [5, 1_005]
 
 
 def test_what_was_not_read_whole_is_said() -> None:
