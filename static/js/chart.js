@@ -35,6 +35,7 @@ function themed(layout = {}) {
 export function draw(element, figure) {
   element.querySelector(".skeleton")?.remove();
   element.figure = figure;
+  if (figure.layout?.height) element.style.height = `${figure.layout.height}px`;  // a responsive chart is as high as its element
   return window.Plotly.react(element, inked(figure.data), themed(figure.layout), { ...motionless, ...figure.config });
 }
 

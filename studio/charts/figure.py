@@ -122,8 +122,9 @@ def _traces(key: str, drawn: _Drawn, view: ChartView, colour: str) -> list[dict[
         "y": drawn.smooth,
         "customdata": drawn.raw,
         "name": name,
-        "mode": "lines",
+        "mode": "lines" if len(drawn.x) > 1 else "markers",
         "line": {"width": 2, "color": colour},
+        "marker": {"size": 5, "color": colour},
         "hovertemplate": f"%{{x}}<br><b>%{{y:.6g}}</b><br>{_('logged')}: "
         "%{customdata:.6g}<extra></extra>",
     }

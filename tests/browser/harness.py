@@ -37,7 +37,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 # Plotly follows a resized window a moment later
 CHARTS_FIT = """() => [...document.querySelectorAll(".chart .main-svg")].every(
-  (svg) => svg.clientWidth <= svg.closest(".chart").clientWidth + 1)"""
+  (svg) => svg.clientWidth <= svg.closest(".chart").clientWidth + 1
+    && svg.clientHeight <= svg.closest(".chart").clientHeight + 1)"""
 STATUS = re.compile(r"status of (\d{3})")
 
 

@@ -70,6 +70,8 @@ def test_a_smoothed_line_lies_over_the_faint_one() -> None:
     assert raw["line"]["color"] == COLOUR + "66"
     assert smooth["line"]["color"] == COLOUR
     assert 0 < smooth["y"][-1] < 10
+    assert smooth["mode"] == "lines"
+    assert figure([7.0], "smooth=0.5")["data"][1]["mode"] == "markers"  # one point makes no line
 
 
 def test_a_zoomed_average_is_the_same_average() -> None:

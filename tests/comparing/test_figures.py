@@ -197,6 +197,16 @@ def test_what_was_not_read_whole_is_said() -> None:
     assert any("a selection was read" in note for note in notes)
 
 
+def test_wide_logarithmic_axes_are_marked_at_powers_of_ten() -> None:
+    wide = [run(n, params={"lr": str(10.0**-n)}, metrics={"m": 1.0 + n}) for n in range(5)]
+    axes = check(made(wide, chart="scatter", x="params.lr", y="metrics.m", log=["x", "y"]))[
+        "layout"
+    ]
+    assert (axes["xaxis"]["type"], axes["xaxis"]["dtick"]) == ("log", 1)
+    assert axes["yaxis"]["type"] == "log"
+    assert "dtick" not in axes["yaxis"]
+
+
 def test_a_metric_logged_once_by_every_run_is_a_bar_per_run() -> None:
     drawn = drawn_curves({"a": history([0.5]), "b": history([math.inf]), "c": history([2.0])})
     bars = check(drawn)["data"]

@@ -21,6 +21,7 @@ from workspaces.tracking_values import Run
 
 FADED = "rgba(128,128,128,0.25)"
 SCALE = "Viridis"  # even in lightness, so it reads with any colour vision
+TICKS_ARE_DECADES = 100  # from this ratio on, a logarithmic axis has marks at powers of ten alone
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ def logs_set(figure: dict[str, Any], settings: ChartSettings, notes: list[str]) 
             continue
         axis["type"] = "log"
         values = [v for trace in figure["data"] for v in trace.get(side) or () if v is not None]
-        if any(value <= 0 for value in values):
+        above = [value for value in values if value > 0]
+        if above and max(above) / min(above) >= TICKS_ARE_DECADES:
+            axis["dtick"] = 1  # digits between the decades run into each other
+        if len(above) < len(values):
             notes.append(_("Values that are not above zero have no place on a logarithmic axis."))
 
 

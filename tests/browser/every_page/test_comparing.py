@@ -17,6 +17,7 @@ from studio.comparing import boards
 from studio.comparing.best import best_choose
 from studio.comparing.settings import KINDS, settings_parse
 from tests.browser.every_page.conftest import LOADING, World, open_page
+from tests.browser.harness import CHARTS_FIT
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 EXPERIMENT = "100"
@@ -71,6 +72,7 @@ def test_every_kind_of_chart_draws_and_keeps_its_settings_in_the_address(
     for kind in KINDS:
         open_page(page, compare(runs, chart=kind, metric="rmse"))
         expect(page.locator(".chart .main-svg").first).to_be_visible()
+        page.wait_for_function(CHARTS_FIT)
         expect(page.get_by_role("link", name=str(KINDS[kind]), exact=True)).to_have_attribute(
             "aria-current", "page"
         )

@@ -17,7 +17,7 @@ EMPTY = {
     "/experiments/0/board/": "Nothing is pinned yet",
     "/experiments/0/leaderboard/": "What is a good run here?",
     "/experiments/0/best/": "No run has a metric yet",
-    "/compare/": "These runs cannot be compared",
+    "/compare/": "No runs are chosen",
     "/models/": "No models yet",
     "/deleted-models/": "No deleted models",
     "/environments/": "Slipway-minimal",
