@@ -224,7 +224,7 @@ def changes(place: Place) -> Iterator[Call]:
     yield Call("run-tags", f"{run}tags/", "post", tag)
     yield Call("run-tags", f"{run}tags/", "post", tag, HTMX)
     yield Call("run-notes", f"{run}notes/", "post", note)
-    for action in ("tag", "untag", "archive", "restore", "compare"):
+    for action in ("untag", "tag", "archive", "restore", "compare"):
         yield Call("runs-bulk", f"{one}runs/", "post", {"action": action, **ticked, **tag})
     yield Call("experiment-archive", f"{one}archive/", "post")
     yield Call("experiment-restore", f"{one}restore/", "post")
