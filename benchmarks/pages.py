@@ -21,7 +21,7 @@ from tests.engines import missing
 from tests.setup.studio_process import Studio
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.stock_server import stock_server
-from workspaces.tracking_offsets import token_of
+from workspaces.tracking.offsets import token_of
 
 SIZES = (10_000, 100_000)
 PATIENCE_S = 120.0  # for one answer of MLflow

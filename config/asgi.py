@@ -59,7 +59,7 @@ def _warm() -> None:
     from django.conf import settings
 
     from deployments.building import pythons
-    from workspaces.tracking_stores import warm
+    from workspaces.tracking.store.opening import warm
 
     warm()
     pythons.available(settings.SLIPWAY.service_user)

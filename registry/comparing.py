@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from registry.formats.recognising import KINDS
 from registry.presentation import type_text
 from registry.values import VersionInfo
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 MAX_ROWS = 500
 

@@ -13,9 +13,9 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from registry.files import CHUNK
-from workspaces import tracking_models
 from workspaces.streaming import body_of
-from workspaces.tracking_model_files import ModelFolder
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import ModelFolder
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files are the same archive
 

@@ -18,10 +18,10 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from registry.records import record_of, record_write
-from workspaces import tracking_models
 from workspaces.errors import Invalid, NotFound, Unavailable
-from workspaces.tracking_model_files import ModelFile, ModelFolder
-from workspaces.tracking_stores import ELSEWHERE
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import ModelFile, ModelFolder
+from workspaces.tracking.store.opening import ELSEWHERE
 
 STAGING = ".staging-"
 CHUNK = 1024 * 1024

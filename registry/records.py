@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from registry.models import VersionRecord
 from workspaces.errors import Conflict
-from workspaces.tracking_model_values import StoredVersion
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.models.values import StoredVersion
+from workspaces.tracking.store.opening import store_id
 
 # what a row forgets when the model was deleted and made again under the same name
 FORGOTTEN: dict[str, Any] = {

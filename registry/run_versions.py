@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workspaces.tracking_model_values import StoredVersion
-from workspaces.tracking_run_versions import versions_aliased, versions_of_runs
+from workspaces.tracking.models.values import StoredVersion
+from workspaces.tracking.run_versions import versions_aliased, versions_of_runs
 
 
 def run_versions(run_ids: Iterable[str]) -> dict[str, tuple[StoredVersion, ...]]:
@@ -20,5 +20,5 @@ def run_versions(run_ids: Iterable[str]) -> dict[str, tuple[StoredVersion, ...]]
 
 
 def versions_with_alias(alias: str, experiment_id: str) -> list[StoredVersion]:
-    """See `workspaces.tracking_run_versions.versions_aliased`. Raises: Unavailable."""
+    """See `workspaces.tracking.run_versions.versions_aliased`. Raises: Unavailable."""
     return versions_aliased(alias, experiment_id)

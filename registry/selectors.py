@@ -19,12 +19,14 @@ from registry.records import record_of, record_write
 from registry.rules import REGISTERED_BY
 from registry.uses import uses_of_model, uses_of_models
 from registry.values import FileInfo, ModelChoice, ModelRow, VersionInfo, VersionRow, own_tags
-from workspaces import tracking, tracking_artifacts, tracking_models
+from workspaces import tracking
 from workspaces.errors import Invalid, Problem
-from workspaces.tracking_model_files import ModelFolder
-from workspaces.tracking_model_values import StoredModel, StoredVersion
-from workspaces.tracking_stores import store_id
-from workspaces.tracking_values import Page, Run
+from workspaces.tracking import artifacts as tracking_artifacts
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import ModelFolder
+from workspaces.tracking.models.values import StoredModel, StoredVersion
+from workspaces.tracking.store.opening import store_id
+from workspaces.tracking.values import Page, Run
 
 MAX_NAME = 255
 HASHED_AT_ONCE = 200_000_000  # bytes of a version's files that are read while somebody waits

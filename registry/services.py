@@ -18,13 +18,14 @@ from registry.incoming.staging import staging_open
 from registry.records import properties_add, record_of, record_write
 from registry.values import ModelChoice, own_tags
 from registry.values import VersionInfo as VersionInfo  # deployments names it from here
-from workspaces import tracking, tracking_models
+from workspaces import tracking
 from workspaces.errors import Invalid, NotFound
 from workspaces.events import event_record
-from workspaces.tracking_artifacts import artifact_path_clean
-from workspaces.tracking_model_files import join_uri, model_folder_exists
-from workspaces.tracking_model_values import StoredModel
-from workspaces.tracking_values import Run
+from workspaces.tracking.artifacts import artifact_path_clean
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import join_uri, model_folder_exists
+from workspaces.tracking.models.values import StoredModel
+from workspaces.tracking.values import Run
 
 
 def model_register_from_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from registry.models import VersionUse
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 
 def use_add(*, store: str, name: str, version: str, service: str) -> None:

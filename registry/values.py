@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from workspaces.tracking_model_values import StoredModel, StoredVersion
+from workspaces.tracking.models.values import StoredModel, StoredVersion
 
 HIDDEN_TAGS = "mlflow."  # MLflow's own; shown nowhere, never edited
 

@@ -109,7 +109,7 @@ def _train(username: str, say: Callable[[str], None], lock: int) -> DemoStatus:
     command = [sys.executable, "-m", "studio.demo_data.train", "--user", username]
     uri = env.tracking_uri
     if not env.tracking_is_remote:
-        from workspaces import tracking_server
+        from workspaces.tracking.store import server as tracking_server
 
         tracking_server.prepare_store(env)
         uri = tracking_server.database_uri(env)

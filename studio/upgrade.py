@@ -19,8 +19,8 @@ from django.db.migrations.executor import MigrationExecutor
 from config.env import Env
 from studio.supervisor import commands, folder, records
 from studio.supervisor.problem import StartProblem
-from workspaces import tracking_server
 from workspaces.errors import Problem
+from workspaces.tracking.store import server as tracking_server
 
 Say = Callable[[str], None]
 

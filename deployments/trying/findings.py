@@ -19,7 +19,7 @@ from deployments.models import Finding, Operation
 from deployments.trying.draft_values import known_environment
 from registry.models import VersionRecord
 from registry.records import record_write
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 if TYPE_CHECKING:  # only workers load what makes drafts
     from deployments.trying.drafts import Draft

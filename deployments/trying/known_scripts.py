@@ -13,7 +13,7 @@ from deployments.models import Revision
 from deployments.trying.findings import findings_of
 from registry.scripts import folders
 from workspaces.errors import NotFound
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 MOST = 20  # revisions that are looked at
 

@@ -35,7 +35,7 @@ from workspaces.serializers import (
     query_read,
     refusals,
 )
-from workspaces.tracking_model_values import StoredVersion
+from workspaces.tracking.models.values import StoredVersion
 
 TAG = ["models"]
 

@@ -12,9 +12,9 @@ from registry.incoming import staging
 from registry.models import DeletedVersion
 from registry.records import identity_of, records_forget
 from registry.uses import uses_of, uses_of_model
-from workspaces import tracking_models
 from workspaces.errors import Conflict
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.store.opening import store_id
 
 
 def version_delete(*, name: str, version: str, user: Any) -> None:

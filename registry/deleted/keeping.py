@@ -19,12 +19,12 @@ from django.utils.translation import ngettext
 
 from registry.models import Deleted, DeletedModel, DeletedVersion, VersionRecord
 from registry.records import FORGOTTEN, identity_of
-from workspaces import tracking_models
 from workspaces.errors import NotFound, Problem
 from workspaces.events import event_record
 from workspaces.paging import Rows, rows_by_id
-from workspaces.tracking_model_values import StoredModel, StoredVersion
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.values import StoredModel, StoredVersion
+from workspaces.tracking.store.opening import store_id
 
 TOGETHER = 50  # versions whose records are in memory at once; one may have thousands of files
 LOOKS = 3  # at a model's versions while others register more

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from registry.deleted import keeping
 from registry.deleted.claiming import claimed
 from registry.models import DeletedModel, DeletedVersion
-from workspaces import tracking_models, tracking_places
 from workspaces.errors import NotFound, Problem, Unavailable
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.models import places as tracking_places
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.store.opening import store_id
 
 AT_ONCE = 500  # versions of one sweep
 

@@ -16,10 +16,10 @@ from registry.incoming.registering import model_for_version
 from registry.models import DeletedModel, DeletedVersion
 from registry.records import record_of, record_write
 from registry.values import HIDDEN_TAGS, own_tags
-from workspaces import tracking_models
 from workspaces.errors import Conflict, Invalid, NotFound
-from workspaces.tracking_model_files import files_exist
-from workspaces.tracking_model_values import StoredVersion
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import files_exist
+from workspaces.tracking.models.values import StoredVersion
 
 RESTORED = f"{HIDDEN_TAGS}slipway.restored"  # tag of MLflow's version: identity of the deleted one
 NEWEST = 50  # versions among which a restore that was killed may have left its own

@@ -17,10 +17,11 @@ from registry.formats import wrapping
 from registry.formats.recognising import Found, recognise
 from registry.incoming.staging import StagedFile, Staging, disk_problem
 from registry.records import record_of, record_write
-from workspaces import tracking_models, tracking_places
 from workspaces.errors import Invalid, Problem
 from workspaces.events import event_record
-from workspaces.tracking_model_values import StoredVersion
+from workspaces.tracking.models import places as tracking_places
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.values import StoredVersion
 
 
 @dataclass(frozen=True)

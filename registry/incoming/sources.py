@@ -15,9 +15,9 @@ from registry.files import chunks
 from registry.incoming.staging import StagedFile, Staging
 from registry.names import shown_name
 from workspaces.errors import Invalid, NotFound
-from workspaces.tracking_artifacts import artifact_open
-from workspaces.tracking_model_files import ModelFolder, join_uri
-from workspaces.tracking_values import Run
+from workspaces.tracking.artifacts import artifact_open
+from workspaces.tracking.models.files import ModelFolder, join_uri
+from workspaces.tracking.values import Run
 
 
 def artifact_copy(staging: Staging, run: Run, path: str) -> list[StagedFile]:

@@ -27,8 +27,8 @@ from django.utils.translation import gettext as _
 
 from registry.files import DISK_FULL
 from registry.names import Names, path_clean
-from workspaces import tracking_places
 from workspaces.errors import Invalid, Problem, Unavailable
+from workspaces.tracking.models import places as tracking_places
 
 CHECK_EVERY = 16 * 1024 * 1024  # bytes between two looks at the free disk
 

@@ -24,7 +24,7 @@ from registry.uses import uses_of, uses_of_model
 from registry.values import VersionInfo, own_tags
 from workspaces import tracking
 from workspaces.errors import Conflict, Invalid, Problem
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 TABS = ("versions", "details", "services", "deleted")
 UNPROCESSABLE = 422

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from workspaces.tracking_values import Point
+from workspaces.tracking.values import Point
 
 FEWEST = 16
 

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from studio.charts.downsampling import drawn_indexes, envelope, smoothed
 from studio.charts.view import UNITS, ChartView, unit_of
-from workspaces.tracking_history import Series
+from workspaces.tracking.history.reading import Series
 
 MOST_DRAWN = 1_500
 MOST_STRETCHES = 200

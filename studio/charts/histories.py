@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from workspaces.tracking import store_id
-from workspaces.tracking_history import (
+from workspaces.tracking.history.reading import (
     Axis,
     Series,
     clipped,
@@ -41,7 +41,7 @@ def history(
     low: float | None = None,
     high: float | None = None,
 ) -> Series:
-    """As `workspaces.tracking_history.history_read`; what was logged meanwhile is in it."""
+    """As `workspaces.tracking.history.reading.history_read`; what was logged meanwhile is in it."""
     place = (store_id(), run_id, key)
     with _lock:
         known = _kept.get(place)

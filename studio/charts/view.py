@@ -56,7 +56,7 @@ class ChartView:
 
     @property
     def store_axis(self) -> Any:
-        """The axis of `workspaces.tracking_history` that this one is read by."""
+        """The axis of `workspaces.tracking.history.reading` that this one is read by."""
         return "step" if self.axis == "step" else "time"
 
     @property

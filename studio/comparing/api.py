@@ -25,7 +25,7 @@ from studio.experiments.api import RunSerializer, run_json
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound
 from workspaces.serializers import refusals
-from workspaces.tracking_model_values import StoredVersion
+from workspaces.tracking.models.values import StoredVersion
 
 TAG = ["comparing"]
 MOST_TOP = 100

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from studio.comparing.importance import number_parse
 from studio.experiments.columns import Column, cell
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 LONGEST_LABEL = 60
 TIMES = ("start", "ended")  # columns of moments

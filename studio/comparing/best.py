@@ -19,10 +19,10 @@ from studio.experiments.columns import Column
 from workspaces import tracking
 from workspaces.errors import Invalid
 from workspaces.events import event_record
-from workspaces.tracking_counts import runs_matching
-from workspaces.tracking_many import runs_read
-from workspaces.tracking_model_values import StoredVersion
-from workspaces.tracking_values import Run
+from workspaces.tracking.counts import runs_matching
+from workspaces.tracking.many import runs_read
+from workspaces.tracking.models.values import StoredVersion
+from workspaces.tracking.values import Run
 
 CHAMPION = "champion"  # the alias that MLflow's own texts use for the version in production
 TOPS = (10, 25, 50, 100)

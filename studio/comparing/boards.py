@@ -15,8 +15,8 @@ from studio.comparing.settings import ChartSettings, settings_parse
 from workspaces import tracking
 from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.paging import LARGEST_ID
-from workspaces.tracking_many import RUN_ID, runs_read
-from workspaces.tracking_values import Run
+from workspaces.tracking.many import RUN_ID, runs_read
+from workspaces.tracking.values import Run
 
 MOST_PINS = 40
 NEWEST = (10, 20, 50, 100)  # how many runs a chart may follow

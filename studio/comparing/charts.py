@@ -15,8 +15,8 @@ from studio.comparing.figures.base import Drawn
 from studio.comparing.figures.curves import curves
 from studio.comparing.settings import ChartSettings, settings_fill
 from studio.experiments.columns import Column
-from workspaces.tracking_history import Axis, Series, histories_read, history_rows
-from workspaces.tracking_values import Run
+from workspaces.tracking.history.reading import Axis, Series, histories_read, history_rows
+from workspaces.tracking.values import Run
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from workspaces.tracking_many import runs_read
-from workspaces.tracking_values import Run
+from workspaces.tracking.many import runs_read
+from workspaces.tracking.values import Run
 
 FEWEST_RUNS, MOST_RUNS = 2, 100
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from studio.comparing.directions import best_of
 from studio.experiments.columns import ATTRIBUTES, Column, cell
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 MOST_CELLS = 6_000  # of one group; more makes a page slow to draw
 FEWEST_ROWS = 30

@@ -15,7 +15,7 @@ from studio.comparing.differences import columns_of
 from studio.comparing.models import LONGEST_TITLE
 from studio.comparing.settings import AXES, ChartSettings, metrics_usual
 from studio.experiments.columns import Column
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 MOST_OFFERED = 300  # of one kind; more make a list that nobody reads
 SMOOTHINGS = ("", "0.5", "0.8", "0.9", "0.95", "0.99")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from studio.runs.previews.kinds import kind_of
 from workspaces.errors import Problem
-from workspaces.tracking_artifacts import artifacts_list
-from workspaces.tracking_values import Run
+from workspaces.tracking.artifacts import artifacts_list
+from workspaces.tracking.values import Run
 
 BUDGET_S = 3.0  # of looking into folders; what was found by then is offered
 MOST_FOLDERS = 60  # of one run

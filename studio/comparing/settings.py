@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from studio.comparing.differences import column_differs, columns_of
 from studio.comparing.directions import MODES
 from studio.experiments.columns import LONGEST_NAME, Column, column_parse
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 KINDS: dict[str, Any] = {
     "curves": _("Curves"),

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from studio.experiments.listing import tag_pairs
-from workspaces import tracking, tracking_finding
+from workspaces import tracking
 from workspaces.serializers import (
     PAGING,
     ListQuerySerializer,
@@ -21,8 +21,9 @@ from workspaces.serializers import (
     query_read,
     refusals,
 )
-from workspaces.tracking_artifacts import run_models
-from workspaces.tracking_values import Experiment, Run
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.artifacts import run_models
+from workspaces.tracking.values import Experiment, Run
 
 TAG = ["experiments"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from workspaces.tracking_values import NOTE, Only, Run
+from workspaces.tracking.values import NOTE, Only, Run
 
 ATTRIBUTES: dict[str, tuple[Any, str]] = {  # name -> (label, MLflow's key to order by)
     "name": (_("Run"), "attributes.run_name"),

@@ -11,8 +11,8 @@ from typing import Any
 
 from studio.experiments.columns import Column, cell, only_of, order_parse
 from studio.experiments.selectors import ListQuery
-from workspaces.tracking_run_lists import ASCENDING, DESCENDING, runs_in_pieces
-from workspaces.tracking_values import Run
+from workspaces.tracking.run_lists import ASCENDING, DESCENDING, runs_in_pieces
+from workspaces.tracking.values import Run
 
 RUNS_AT_ONCE = 500
 FIXED = (Column("attribute", "id"), Column("attribute", "name"))

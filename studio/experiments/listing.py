@@ -11,9 +11,10 @@ from django.http import QueryDict
 
 from studio.experiments.selectors import SIZES
 from studio.experiments.services import starred_ids
-from workspaces import tracking, tracking_finding
-from workspaces.tracking_offsets import offset_of, page_of
-from workspaces.tracking_values import Activity, Experiment, Page
+from workspaces import tracking
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.offsets import offset_of, page_of
+from workspaces.tracking.values import Activity, Experiment, Page
 
 TABS = ("all", "starred", "archived")
 ORDERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.experiments.columns import KINDS, Column
-from workspaces import tracking_counts
+from workspaces.tracking import counts as tracking_counts
 
 OFFERED = 200  # of a kind, in the column chooser
 

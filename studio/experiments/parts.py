@@ -21,9 +21,9 @@ from studio.experiments.selectors import (
 )
 from studio.experiments.services import run_ids_read
 from studio.experiments.views import columns_remembered, live_query
-from workspaces.tracking_finding import experiment_tag_keys
-from workspaces.tracking_sql_search import PARENT
-from workspaces.tracking_values import Run
+from workspaces.tracking.finding import experiment_tag_keys
+from workspaces.tracking.sql.search import PARENT
+from workspaces.tracking.values import Run
 
 LONGEST_FILTER = 5_000
 DEEPEST = 20

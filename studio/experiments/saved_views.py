@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from studio.experiments.models import SavedView
 from workspaces import tracking
 from workspaces.errors import Conflict, NotFound
-from workspaces.tracking_changes import wrong_if
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.changes import wrong_if
+from workspaces.tracking.store.opening import store_id
 
 KEPT = ("filter", "sort", "size", "density", "layout", "stage", "column")
 LONGEST_NAME = 100

@@ -25,12 +25,12 @@ from studio.experiments.columns import (
 from studio.experiments.filters import Fault, clause_text, fault_of
 from workspaces import tracking
 from workspaces.errors import Invalid, Problem
-from workspaces.tracking_counts import children_counted, runs_counted, runs_matching
-from workspaces.tracking_offsets import offset_read as offset_of
-from workspaces.tracking_offsets import token_of
-from workspaces.tracking_run_lists import commonest_names, runs_by_duration, runs_with_values
-from workspaces.tracking_sql_search import PARENT, View
-from workspaces.tracking_values import EVERYTHING, Only, Page, Run
+from workspaces.tracking.counts import children_counted, runs_counted, runs_matching
+from workspaces.tracking.offsets import offset_read as offset_of
+from workspaces.tracking.offsets import token_of
+from workspaces.tracking.run_lists import commonest_names, runs_by_duration, runs_with_values
+from workspaces.tracking.sql.search import PARENT, View
+from workspaces.tracking.values import EVERYTHING, Only, Page, Run
 
 SIZES = (25, 50, 100)
 DENSITIES = ("comfortable", "compact")

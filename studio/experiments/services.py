@@ -8,17 +8,19 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from studio.experiments.models import Star
-from workspaces import tracking, tracking_changes, tracking_purging
+from workspaces import tracking
 from workspaces.errors import Conflict, Invalid
 from workspaces.events import event_record
-from workspaces.tracking_changes import (
+from workspaces.tracking import changes as tracking_changes
+from workspaces.tracking import purging as tracking_purging
+from workspaces.tracking.changes import (
     LONGEST_EXPERIMENT_TAG,
     LONGEST_RUN_TAG,
     tag_check,
     wrong_if,
 )
-from workspaces.tracking_stores import store_id
-from workspaces.tracking_values import NOTE, Experiment
+from workspaces.tracking.store.opening import store_id
+from workspaces.tracking.values import NOTE, Experiment
 
 LONGEST_NOTE = 20_000  # MLflow's limit of an experiment's tag
 MOST_AT_ONCE = 200  # runs of one request

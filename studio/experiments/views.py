@@ -31,10 +31,11 @@ from studio.experiments.selectors import (
     runs_table,
 )
 from studio.experiments.services import starred_ids
-from workspaces import tracking, tracking_finding
+from workspaces import tracking
 from workspaces.errors import Invalid
-from workspaces.tracking_purging import purging_is_there
-from workspaces.tracking_values import Experiment
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.purging import purging_is_there
+from workspaces.tracking.values import Experiment
 
 ADDED = ("kind", "key", "op", "value")  # of a condition that is added, each as "add_…"
 

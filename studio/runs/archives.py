@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from registry.downloads import archive_pieces
 from studio.runs.places import Place
 from workspaces.errors import Invalid, NotFound
-from workspaces.tracking_artifacts import (
+from workspaces.tracking.artifacts import (
     OpenArtifact,
     artifact_open,
     artifact_path_clean,

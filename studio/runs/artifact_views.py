@@ -20,13 +20,13 @@ from studio.runs.previews.making import preview_make
 from studio.runs.responses import artifact_download, artifact_inline, attachment_streamed
 from workspaces import tracking
 from workspaces.errors import NotFound
-from workspaces.tracking_artifacts import (
+from workspaces.tracking.artifacts import (
     artifact_open,
     artifact_path_clean,
     artifacts_list,
     run_models,
 )
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 
 def _place(request: HttpRequest, found: Run) -> tuple[Place, str]:

@@ -21,9 +21,9 @@ from studio.runs.metrics import metrics_page, rows_of
 from studio.runs.responses import attachment_streamed
 from studio.templatetags.studio import number
 from workspaces import tracking
-from workspaces.tracking_history import history_rows, metrics_latest
-from workspaces.tracking_status import run_status
-from workspaces.tracking_values import OPEN
+from workspaces.tracking.history.reading import history_rows, metrics_latest
+from workspaces.tracking.status import run_status
+from workspaces.tracking.values import OPEN
 
 MOST_WATCHED = 100  # metrics of one question for what is new
 LINES_AT_ONCE = 2_000

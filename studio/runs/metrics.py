@@ -9,7 +9,7 @@ from itertools import groupby
 
 from django.utils.translation import gettext as _
 
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 SYSTEM = "system"  # MLflow logs those of the machine below this prefix
 PAGE = 60

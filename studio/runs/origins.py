@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 REASON = "slipway.reason"
 REASONS = (REASON, "failure_reason", "error", "exception", "traceback")  # the first one set

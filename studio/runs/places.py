@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from workspaces.errors import NotFound
-from workspaces.tracking_artifacts import run_models
-from workspaces.tracking_values import Run
+from workspaces.tracking.artifacts import run_models
+from workspaces.tracking.values import Run
 
 
 @dataclass(frozen=True)

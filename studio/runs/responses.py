@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 from studio.runs.previews.kinds import kind_of, media_type
 from studio.runs.previews.making import FRAMED_BYTES
 from workspaces.streaming import body_of
-from workspaces.tracking_artifacts import OpenArtifact
+from workspaces.tracking.artifacts import OpenArtifact
 
 # Scripts of a page run (plots need them) but in an origin of its own: without cookies, storage,
 # forms, pop-ups or any connection, not even back to the studio.

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from workspaces import tracking
 from workspaces.errors import Conflict, Invalid
 from workspaces.events import event_record
-from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
-from workspaces.tracking_values import Run
+from workspaces.tracking.run_edits import run_note_set, run_tag_delete, run_tag_set
+from workspaces.tracking.values import Run
 
 TAG_KEY = re.compile(r"[\w\-. :/]{1,250}")
 LONGEST_VALUE = 8_000  # MLflow's own

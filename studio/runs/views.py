@@ -18,8 +18,8 @@ from studio.runs.origins import REASON, origin_of, reason_of
 from studio.runs.parameters import parameter_table
 from workspaces import tracking
 from workspaces.errors import NotFound, Problem
-from workspaces.tracking_artifacts import artifact_open, model_card, run_models
-from workspaces.tracking_values import Run, RunModel
+from workspaces.tracking.artifacts import artifact_open, model_card, run_models
+from workspaces.tracking.values import Run, RunModel
 
 TABS = ("overview", "metrics", "parameters", "media", "artifacts", "model")
 NEIGHBOURS = 25  # runs offered for a comparison of parameters

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy
 
 from deployments.selectors import services_list, targets_list
 from registry.environments.selectors import environments_page
-from workspaces import tracking_finding, tracking_models
 from workspaces.errors import NotFound, Problem
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.models import registry as tracking_models
 
 SHOWN = 6  # of a group
 LONGEST = 200

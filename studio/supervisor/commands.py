@@ -103,7 +103,9 @@ class _Builder:
         return self._spec("redis", command, is_ready=lambda: redis_answers(path))
 
     def tracking(self) -> ChildSpec:
-        from workspaces import tracking_server  # imports of MLflow stay out of the supervisor
+        from workspaces.tracking.store import (
+            server as tracking_server,  # imports of MLflow stay out of the supervisor
+        )
 
         command, environment = tracking_server.command(self.env)
         path = self.data.socket("tracking")

@@ -82,7 +82,7 @@ def _store(env: Env) -> None:
     if store_is_ready(env):
         return
     _say("progress", "Preparing the MLflow store")
-    from workspaces import tracking_server
+    from workspaces.tracking.store import server as tracking_server
 
     tracking_server.prepare_store(env)
     _stamp(env, "store", _store_stamp(env))

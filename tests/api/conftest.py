@@ -26,7 +26,7 @@ from studio.models import SavedView
 from tests.factories import RevisionFactory, ServiceFactory, deploying
 from tests.tracking.mlflow_store import make_template, open_store
 from workspaces.tokens import token_create
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
 MLMODEL = """

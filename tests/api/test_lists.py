@@ -17,7 +17,7 @@ from studio.models import SavedView
 from tests.api.conftest import Logged, Studio
 from tests.factories import TargetFactory
 from workspaces.models import ApiToken
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 LISTS = ("environments", "environments/builds", "experiments", "experiments/{experiment_id}/runs",
          "experiments/{experiment_id}/views", "models", "operations", "quotas", "services",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.charts.downsampling import FEWEST, downsample, drawn_indexes, envelope, smoothed
-from workspaces.tracking_values import Point
+from workspaces.tracking.values import Point
 
 numbers = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from studio.charts.figure import MOST_DRAWN, metric_figure
 from studio.charts.view import ChartView, unit_of
-from workspaces.tracking_history import Series
+from workspaces.tracking.history.reading import Series
 
 COLOUR = "#0f6cbd"
 

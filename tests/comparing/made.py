@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Engine
 
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -20,7 +20,7 @@ from studio.comparing.figures.curves import MOST_DRAWN, curves
 from studio.comparing.settings import KINDS, settings_fill, settings_parse
 from studio.experiments.columns import Column
 from tests.comparing.made import run
-from workspaces.tracking_series import Series, series_from
+from workspaces.tracking.history.series import Series, series_from
 
 ODD = '<b onclick="x">&amp; %{x} 実験</b>'
 

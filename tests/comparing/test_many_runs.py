@@ -11,9 +11,9 @@ import pytest
 from tests.comparing.made import statements
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
-from workspaces.tracking_history import histories_read
-from workspaces.tracking_many import runs_read
-from workspaces.tracking_run_versions import versions_of_runs
+from workspaces.tracking.history.reading import histories_read
+from workspaces.tracking.many import runs_read
+from workspaces.tracking.run_versions import versions_of_runs
 
 ODD = "a'b\"c`d/%é <x>"
 

@@ -24,7 +24,7 @@ from tests.deploy_pages.html import Page
 from tests.deploy_pages.test_deploy import form
 from tests.deploy_pages.test_deploy import targets as targets
 from tests.factories import RevisionFactory, ServiceFactory
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 pytestmark = pytest.mark.usefixtures("model", "targets")
 TRIAL, TRY = reverse("deployments:deploy-trial"), reverse("deployments:deploy-try")

@@ -13,7 +13,7 @@ from django.test import Client
 
 from studio.comparing.models import BestChoice, Board, Pin
 from studio.experiments.models import SavedView
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 CHARTS: dict[str, dict[str, Any]] = {
     "curves": {"metric": "{metric}"},

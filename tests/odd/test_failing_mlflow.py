@@ -28,11 +28,12 @@ from tests.odd.calls import Call, Place, changes, names_of, reads, rows_made
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.mlflow_store import Store, open_store, use
 from tests.tracking.stock_server import free_port
-from workspaces import tracking, tracking_stores
+from workspaces import tracking
 from workspaces.errors import Unavailable
-from workspaces.tracking_bugs import answer_read
-from workspaces.tracking_database import cursor_of, reading
-from workspaces.tracking_errors import mlflow_errors
+from workspaces.tracking.store import opening as tracking_stores
+from workspaces.tracking.store.bugs import answer_read
+from workspaces.tracking.store.database import cursor_of, reading
+from workspaces.tracking.store.errors import mlflow_errors
 
 SLOWEST_S = 5.0
 AT_ONCE = 12

@@ -22,9 +22,9 @@ import uvicorn
 
 from config import env as env_module
 from config.env import Env
-from workspaces import tracking_server
 from workspaces.proxy import Upstream
 from workspaces.tokens import token_create
+from workspaces.tracking.store import server as tracking_server
 
 START_TIMEOUT_S = 90  # importing MLflow on a busy machine
 

@@ -8,7 +8,7 @@ import pytest
 from registry.models import VersionUse
 from tests.proxy.conftest import Web
 from workspaces.proxy_guard import guarded_body
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 API = ("/mlflow/api/2.0/mlflow", "/mlflow/ajax-api/2.0/mlflow")
 

@@ -13,7 +13,7 @@ from django.test import Client
 from registry import selectors, services, uses
 from tests.registry.conftest import Store
 from workspaces.tokens import token_create
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 MODELS = "/api/v1/models"
 VERSION = "/api/v1/models/diabetes/versions/1"

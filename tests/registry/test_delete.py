@@ -10,10 +10,10 @@ from registry import selectors, services, uses
 from registry.deleted import keeping, restoring
 from registry.models import DeletedVersion, VersionRecord
 from tests.registry.conftest import Store
-from workspaces import tracking_models
 from workspaces.errors import Conflict, NotFound
 from workspaces.models import Event
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.store.opening import store_id
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.urls import reverse
 from sqlalchemy import event
 
 from tests.registry.conftest import Store
-from workspaces.tracking_stores import stores
+from workspaces.tracking.store.opening import stores
 
 FEW, MANY, VERSIONS = 200, 2000, 5
 ROUNDS = 15

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from registry import selectors, services, uses
 from tests.registry.conftest import Store
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 HTMX = {"HX-Request": "true"}
 

@@ -20,7 +20,7 @@ from tests.registry import made
 from tests.registry.conftest import Store
 from workspaces.errors import Invalid
 from workspaces.tokens import token_create
-from workspaces.tracking_stores import local_path
+from workspaces.tracking.store.opening import local_path
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from registry import selectors, services
 from registry.deleted import claiming, keeping, restoring
 from registry.models import DeletedModel, DeletedVersion, VersionRecord
 from tests.registry.conftest import Store
-from workspaces import tracking_models
 from workspaces.errors import Conflict, NotFound, Problem
 from workspaces.models import Event
+from workspaces.tracking.models import registry as tracking_models
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ from registry.models import VersionRecord
 from tests.registry import made
 from tests.registry.asgi import body, hang_up, post, upload
 from tests.registry.conftest import Store
-from workspaces import tracking_models, tracking_places
 from workspaces.errors import NotFound, Unavailable
 from workspaces.tokens import token_create
-from workspaces.tracking_model_files import ModelFolder
+from workspaces.tracking.models import places as tracking_places
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import ModelFolder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from mlflow.entities import Metric
 
 from studio.runs.metrics import PAGE, group_of, metrics_page
 from tests.tracking.mlflow_store import Store
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 
 def run(*keys: str) -> Run:

@@ -23,7 +23,7 @@ from serving.script.layout import lay_out, model_path, models_of
 from tests.registry import made
 from tests.scripts.conftest import Keep
 from tests.services.conftest import Create
-from workspaces.tracking_stores import local_path
+from workspaces.tracking.store.opening import local_path
 
 pytestmark = pytest.mark.django_db
 

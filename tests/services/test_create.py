@@ -16,7 +16,7 @@ from tests.factories import RevisionFactory, ServiceFactory
 from tests.services.conftest import Create
 from workspaces.errors import Conflict, Invalid, NotFound
 from workspaces.models import Event
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from workspaces.tracking_values import EVERYTHING, Only, Page, Run, narrowed, run_value
+from workspaces.tracking.values import EVERYTHING, Only, Page, Run, narrowed, run_value
 
 TABLES = (
     *("input_tags", "inputs", "datasets", "latest_metrics", "metrics", "params", "tags"),

@@ -10,23 +10,24 @@ import pytest
 from tests.tracking.mlflow_store import Store, use
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Unavailable
-from workspaces.tracking_artifacts import (
+from workspaces.tracking.artifacts import (
     artifact_open,
     artifacts_list,
     model_card,
     run_models,
 )
+from workspaces.tracking.values import Run
 
 
 @pytest.fixture
-def run(store: Store) -> tracking.Run:
+def run(store: Store) -> Run:
     run_id = store.run(store.experiment("artifacts"))
     store.file(run_id, "notes.txt", b"hello")
     store.file(run_id, "plots/a b%2Fc #1.png", b"\x89PNG")
     return tracking.run_get(run_id)
 
 
-def test_a_folder_lists_folders_first(run: tracking.Run) -> None:
+def test_a_folder_lists_folders_first(run: Run) -> None:
     entries, complete = artifacts_list(run.artifact_uri)
     assert [(e.path, e.is_folder, e.size) for e in entries] == [
         ("plots", True, None),
@@ -35,7 +36,7 @@ def test_a_folder_lists_folders_first(run: tracking.Run) -> None:
     assert complete
 
 
-def test_a_file_that_nobody_read_is_let_go(run: tracking.Run) -> None:
+def test_a_file_that_nobody_read_is_let_go(run: Run) -> None:
     opened = artifact_open(run.artifact_uri, "notes.txt")
     held = lambda: [file.path for file in psutil.Process().open_files()]  # noqa: E731
     assert any(path.endswith("notes.txt") for path in held())
@@ -48,7 +49,7 @@ def test_a_run_without_artifacts_has_an_empty_folder(store: Store) -> None:
     assert artifacts_list(run.artifact_uri) == ((), True)
 
 
-def test_names_are_taken_literally(run: tracking.Run) -> None:
+def test_names_are_taken_literally(run: Run) -> None:
     (entry,), _ = artifacts_list(run.artifact_uri, "plots")
     assert entry.path == "plots/a b%2Fc #1.png"
     assert artifact_open(run.artifact_uri, entry.path).read(100) == b"\x89PNG"
@@ -58,7 +59,7 @@ def test_names_are_taken_literally(run: tracking.Run) -> None:
     "path",
     ["../x", "plots/../../x", "/etc/passwd", "..\\x", "a//b", "./notes.txt", "a\x00b", "x" * 3000],
 )
-def test_a_path_that_leaves_is_refused(run: tracking.Run, path: str) -> None:
+def test_a_path_that_leaves_is_refused(run: Run, path: str) -> None:
     with pytest.raises(Invalid):
         artifact_open(run.artifact_uri, path)
     with pytest.raises(Invalid):
@@ -66,13 +67,13 @@ def test_a_path_that_leaves_is_refused(run: tracking.Run, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["%2e%2e/%2e%2e/x", "..%2fx", "plots", "nothing", "x" * 300])
-def test_what_is_no_file_is_not_found(run: tracking.Run, path: str) -> None:
+def test_what_is_no_file_is_not_found(run: Run, path: str) -> None:
     with pytest.raises(NotFound):
         artifact_open(run.artifact_uri, path)
 
 
 def test_a_link_out_of_the_folder_is_neither_listed_nor_read(
-    store: Store, run: tracking.Run, tmp_path: Path
+    store: Store, run: Run, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("key")

@@ -9,16 +9,17 @@ import pytest
 
 from tests.tracking.made_stores import fill
 from tests.tracking.mlflow_store import Store, use
-from workspaces import tracking, tracking_counts
-from workspaces.tracking_counts import (
+from workspaces import tracking
+from workspaces.tracking import counts as tracking_counts
+from workspaces.tracking.counts import (
     children_counted,
     keys_in_use,
     runs_children,
     runs_counted,
     runs_matching,
 )
-from workspaces.tracking_stores import stores
-from workspaces.tracking_values import Only
+from workspaces.tracking.store.opening import stores
+from workspaces.tracking.values import Only
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from studio.experiments.columns import Column
 from studio.experiments.selectors import ListQuery, runs_table
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.mlflow_store import Store, use
-from workspaces import tracking_finding, tracking_run_lists
-from workspaces.tracking_stores import stores
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking import run_lists as tracking_run_lists
+from workspaces.tracking.store.opening import stores
 
 pytestmark = pytest.mark.postgres
 

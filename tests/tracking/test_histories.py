@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.mlflow_store import Store, use
-from workspaces import tracking_history_sql
 from workspaces.errors import NotFound
-from workspaces.tracking_history import (
+from workspaces.tracking.history import sql as tracking_history_sql
+from workspaces.tracking.history.reading import (
     Series,
     extended,
     histories_read,
@@ -26,7 +26,7 @@ from workspaces.tracking_history import (
     history_since,
     metrics_latest,
 )
-from workspaces.tracking_series import ROW, thinned
+from workspaces.tracking.history.series import ROW, thinned
 
 quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -172,7 +172,7 @@ def test_more_points_than_fit_are_thinned_without_losing_the_extremes(
     made = [(step, step, math.sin(step / 50)) for step in range(5_000)]
     made[1234], made[4321], made[77] = (1234, 1, 99.0), (4321, 2, -99.0), (77, 3, math.nan)
     log(store, run_id, made)
-    monkeypatch.setattr("workspaces.tracking_history.MOST_POINTS", 1_000)
+    monkeypatch.setattr("workspaces.tracking.history.reading.MOST_POINTS", 1_000)
     series = history_read(run_id, "loss")
     assert not series.complete
     assert len(series) <= 1_500
@@ -212,7 +212,7 @@ def postgres_uri(postgres_url: str) -> Iterator[str]:
 def postgres(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Store:
     from mlflow import MlflowClient
 
-    from workspaces.tracking_stores import stores
+    from workspaces.tracking.store.opening import stores
 
     use(monkeypatch, tracking_uri=postgres_uri, artifact_root="/nowhere")
     stores()  # makes the tables

@@ -10,8 +10,8 @@ import pytest
 
 from config import env as env_module
 from config.env import Env
-from workspaces.tracking_indexes import INDEXES, indexes_drop, indexes_make
-from workspaces.tracking_server import prepare_store, store_is_outdated, store_upgrade
+from workspaces.tracking.store.indexes import INDEXES, indexes_drop, indexes_make
+from workspaces.tracking.store.server import prepare_store, store_is_outdated, store_upgrade
 
 TWO_YEARS_OLD = "4465047574b1"  # the schema of MLflow 2.16
 

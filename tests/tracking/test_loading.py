@@ -13,15 +13,18 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.tracking.mlflow_store import Store
-from workspaces import tracking, tracking_stores
+from workspaces import tracking
 from workspaces.errors import Unavailable
+from workspaces.tracking.store import opening as tracking_stores
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYBODY_AT_ONCE = """
 import asyncio, sys, threading
 from config.asgi import application
 from django.conf import settings
-from workspaces import tracking, tracking_models, tracking_stores
+from workspaces import tracking
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.store import opening as tracking_stores
 from workspaces.errors import Problem
 
 tracking_stores.LOAD_WAIT_S = 100.0

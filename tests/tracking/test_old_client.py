@@ -15,8 +15,8 @@ from tests.flow.api import CACHE
 from tests.tracking.mlflow_store import use
 from tests.tracking.stock_server import stock_server
 from workspaces import tracking
-from workspaces.tracking_counts import keys_in_use
-from workspaces.tracking_history import history_read
+from workspaces.tracking.counts import keys_in_use
+from workspaces.tracking.history.reading import history_read
 
 OLD = "2.18.0"  # of November 2024
 PROGRAM = """

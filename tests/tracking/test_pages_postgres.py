@@ -14,7 +14,7 @@ from studio.charts import histories
 from studio.comparing.best import best_choose
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.mlflow_store import Store, use
-from workspaces.tracking_stores import stores
+from workspaces.tracking.store.opening import stores
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
 KEY = "loss: ü/50"

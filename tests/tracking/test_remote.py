@@ -15,27 +15,25 @@ from studio.experiments import exporting
 from studio.experiments.selectors import ListQuery, children_page, runs_table
 from tests.tracking.mlflow_store import Store, use
 from tests.tracking.stock_server import free_port, stock_server
-from workspaces import (
-    tracking,
-    tracking_changes,
-    tracking_finding,
-    tracking_models,
-    tracking_places,
-)
+from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Unavailable
-from workspaces.tracking_artifacts import (
+from workspaces.tracking import changes as tracking_changes
+from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.artifacts import (
     artifact_open,
     artifacts_list,
     model_card,
     run_models,
 )
-from workspaces.tracking_history import history_read
-from workspaces.tracking_many import runs_read
-from workspaces.tracking_model_files import ModelFolder
-from workspaces.tracking_run_edits import run_note_set, run_tag_delete, run_tag_set
-from workspaces.tracking_run_versions import versions_aliased, versions_of_runs
-from workspaces.tracking_status import run_status
-from workspaces.tracking_values import EVERYTHING
+from workspaces.tracking.history.reading import history_read
+from workspaces.tracking.many import runs_read
+from workspaces.tracking.models import places as tracking_places
+from workspaces.tracking.models import registry as tracking_models
+from workspaces.tracking.models.files import ModelFolder
+from workspaces.tracking.run_edits import run_note_set, run_tag_delete, run_tag_set
+from workspaces.tracking.run_versions import versions_aliased, versions_of_runs
+from workspaces.tracking.status import run_status
+from workspaces.tracking.values import EVERYTHING
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.tracking.mlflow_store import Store
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound, Problem, Unavailable
-from workspaces.tracking_history import history_read
+from workspaces.tracking.history.reading import history_read
 
 ODD_NAMES = [
     "100 % sure/percent",

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from tests.tracking.made_stores import asked_of_mlflow, comparable, fill, postgres_database
 from tests.tracking.mlflow_store import use
-from workspaces import tracking, tracking_sql, tracking_sql_pages
+from workspaces import tracking
 from workspaces.errors import Invalid
-from workspaces.tracking_indexes import indexes_drop, indexes_make
-from workspaces.tracking_stores import stores
-from workspaces.tracking_values import EVERYTHING, Only
+from workspaces.tracking.sql import pages as tracking_sql_pages
+from workspaces.tracking.sql import runs as tracking_sql
+from workspaces.tracking.store.indexes import indexes_drop, indexes_make
+from workspaces.tracking.store.opening import stores
+from workspaces.tracking.values import EVERYTHING, Only
 
 MANY = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "1500"))  # of a soak test
 quick = settings(

@@ -14,14 +14,14 @@ from tests.tracking.mlflow_store import Store, open_store, use
 from tests.tracking.stock_server import stock_server
 from workspaces import tracking
 from workspaces.errors import Invalid, NotFound
-from workspaces.tracking_counts import (
+from workspaces.tracking.counts import (
     children_counted,
     keys_in_use,
     runs_children,
     runs_counted,
     runs_matching,
 )
-from workspaces.tracking_history import (
+from workspaces.tracking.history.reading import (
     Series,
     extended,
     histories_read,
@@ -30,7 +30,7 @@ from workspaces.tracking_history import (
     history_since,
     metrics_latest,
 )
-from workspaces.tracking_values import Only
+from workspaces.tracking.values import Only
 
 ODD = {"nan": math.nan, "up": math.inf, "down": -math.inf, "плюс/a b.c": 1.5}
 

@@ -9,7 +9,7 @@ from mlflow.server import constants
 from config import env as env_module
 from config.env import Env
 from workspaces.errors import Unavailable
-from workspaces.tracking_server import command, prepare_store
+from workspaces.tracking.store.server import command, prepare_store
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from studio.comparing.figures.importance import importance
 from studio.comparing.figures.parallel import parallel
 from studio.comparing.figures.scatter import box, scatter
 from studio.comparing.settings import ChartSettings
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 _DRAW = {
     "scatter": scatter,

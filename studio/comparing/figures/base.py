@@ -17,7 +17,7 @@ from studio.comparing.axes import Axis, left_out, plain
 from studio.comparing.importance import Importance
 from studio.comparing.settings import ChartSettings
 from studio.experiments.columns import Column
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 FADED = "rgba(128,128,128,0.25)"
 SCALE = "Viridis"  # even in lightness, so it reads with any colour vision

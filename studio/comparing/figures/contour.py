@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from studio.comparing.axes import axis_of, plain
 from studio.comparing.figures.base import SCALE, Drawn, layout, nothing, points, short, whole
 from studio.comparing.settings import ChartSettings
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 GRID = 32  # lines of the surface each way
 FEWEST = 3  # runs that span a surface

@@ -16,8 +16,8 @@ from studio.charts.figure import MARKERS_UP_TO
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout, short
 from studio.comparing.settings import AXES, ChartSettings
-from workspaces.tracking_history import Series
-from workspaces.tracking_values import Run
+from workspaces.tracking.history.reading import Series
+from workspaces.tracking.values import Run
 
 MOST_DRAWN = 8_000  # points of all lines; about 160 KB
 FEWEST_DRAWN = 60  # of one line

@@ -13,7 +13,7 @@ from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout
 from studio.comparing.importance import FEWEST_RUNS, FEWEST_SURE, Importance, importances
 from studio.comparing.settings import ChartSettings
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 MOST_BARS = 25
 TOO_LITTLE = 0.005  # a share that is shown as 0 %

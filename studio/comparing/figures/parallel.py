@@ -12,7 +12,7 @@ from studio.comparing.axes import Axis, axis_of, plain
 from studio.comparing.figures.base import FADED, Drawn, layout, short
 from studio.comparing.settings import ChartSettings
 from studio.experiments.columns import cell
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 VIRIDIS = (
     "#440154", "#482878", "#3e4a89", "#31688e", "#26828e",

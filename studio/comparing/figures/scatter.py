@@ -19,7 +19,7 @@ from studio.comparing.figures.base import (
     whole,
 )
 from studio.comparing.settings import ChartSettings
-from workspaces.tracking_values import Run
+from workspaces.tracking.values import Run
 
 MOST_GROUPS = 40
 

@@ -27,7 +27,7 @@ from deployments.choices import (
 from deployments.configuring.configuration import DeploymentConfiguration
 from deployments.models import Operation, Revision, Service, Step, Target
 from registry.models import VersionUse
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 MODEL = "diabetes-regression"
 LONG_MODEL = "a-model-whose-name-is-" + "very-" * 20 + "long"

@@ -11,7 +11,7 @@ from django.utils import timezone
 from registry.models import DeletedModel, DeletedVersion
 from tests.browser.every_page import crowd
 from tests.browser.every_page.conftest import World
-from workspaces.tracking_stores import store_id
+from workspaces.tracking.store.opening import store_id
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 GONE = "g" * 250

@@ -15,7 +15,7 @@ from tests.browser.every_page.conftest import World, open_page
 from tests.browser.harness import Watch, assert_accessible, assert_fits
 from tests.setup.studio_process import eventually
 from workspaces.errors import Unavailable
-from workspaces.tracking_stores import stores
+from workspaces.tracking.store.opening import stores
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

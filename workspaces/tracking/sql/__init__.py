@@ -1,0 +1,1 @@
+"""Runs of the built-in store by narrow SQL of our own (ADR 0016)."""
