@@ -51,21 +51,7 @@ def change(
             revision = revise(row) if revise else row.wanted or row.revisions.first()
             if desired == Desired.RUNNING and revision is not None:
                 quotas.quota_check(row.target, from_dict(revision.deployment), row)
-            Service.objects.filter(pk=row.pk).update(
-                **(details or {}),
-                desired=desired,
-                generation=F("generation") + 1,
-                wanted=revision,
-                next_check_at=timezone.now(),
-                probe_failures=0,
-                updated_at=timezone.now(),
-                restart_generation=(
-                    F("generation") + 1
-                    if kind == OperationKind.RESTART
-                    else F("restart_generation")
-                ),
-            )
-            row.refresh_from_db()
+            _generation_write(row, kind, desired, revision, details or {})
             operation = operation_open(
                 kind=kind,
                 service=row,
@@ -84,6 +70,28 @@ def change(
     wake()
     refresh(service)
     return operation
+
+
+def _generation_write(
+    row: Service,
+    kind: OperationKind,
+    desired: Desired,
+    revision: Revision | None,
+    details: Mapping[str, Any],
+) -> None:
+    """Write what is wanted of a service now, for reconcile to look at as soon as it can."""
+    restart = F("generation") + 1 if kind == OperationKind.RESTART else F("restart_generation")
+    Service.objects.filter(pk=row.pk).update(
+        **details,
+        desired=desired,
+        generation=F("generation") + 1,
+        wanted=revision,
+        next_check_at=timezone.now(),
+        probe_failures=0,
+        updated_at=timezone.now(),
+        restart_generation=restart,
+    )
+    row.refresh_from_db()
 
 
 def refresh(service: Service) -> None:

@@ -26,12 +26,12 @@ from deployments.choices import (
 )
 from deployments.configuring import configuration
 from deployments.configuring.checks import (
+    Problems,
     base_configuration,
-    check_name,
     check_tags,
-    collect,
     configured,
     inference_check,
+    name_check,
     script_check,
     target_get,
     version_get,
@@ -45,7 +45,7 @@ from deployments.models import Operation, Revision, Service, Target
 from deployments.targets import builds_image
 from registry import uses
 from registry.services import VersionInfo
-from workspaces.errors import Conflict, Invalid, NotFound, Problem
+from workspaces.errors import Conflict, Invalid, NotFound
 
 WORDS = ("tags", "properties", "description")  # of a configuration, and kept with the service
 
@@ -79,33 +79,18 @@ def service_create(
         quota has no room (`quota`).
         NotFound: there is no such model version. Unavailable: MLflow does not answer.
     """
-    problems: list[Problem] = []
-    if texts := check_name(name):
-        problems.append(Invalid(f"name {' '.join(texts)}", fields={"name": texts}))
-    taken = not texts and Service.objects.filter(name=name).exists()
-    place, settings_, version, scripted = None, None, None, {}
-    original: dict[str, Any] = {}
-    for read in ("target", "deployment", "model", "inference", "v1", "tags", "quota"):
-        try:
-            if read == "target":
-                place = target_get(target)
-            elif read == "deployment" and place is not None:
-                settings_ = configured(place, deployment, base_configuration(place, model))
-            elif read == "model":
-                version = version_get(model)
-            elif read == "inference":
-                scripted = inference_check(inference, model)
-                if version is not None:
-                    script_check(version, scripted)
-            elif read == "v1":
-                original = {**documents_read(v1), **v1_of(inference, deployment)}
-            elif read == "tags":
-                check_tags(tags)
-            elif read == "quota" and place and settings_ and not taken:
-                quotas.quota_check(place, settings_)
-        except (Invalid, NotFound, Conflict) as problem:
-            problems.append(problem)
-    collect(problems)
+    problems = Problems()
+    problems.part(name_check, name)
+    taken = not problems.found and Service.objects.filter(name=name).exists()
+    place = problems.part(target_get, target)
+    settings_ = problems.part(_configured_anew, place, deployment, model) if place else None
+    version = problems.part(version_get, model)
+    scripted = problems.part(_script_read, inference, model, version)
+    original = problems.part(lambda: documents_read(v1) | v1_of(inference, deployment))
+    problems.part(check_tags, tags)
+    if place and settings_ and not taken:
+        problems.part(quotas.quota_check, place, settings_)
+    problems.raise_all()
     if place is None or settings_ is None or version is None:
         raise Invalid(_("The request is incomplete."))
     if taken:
@@ -115,12 +100,26 @@ def service_create(
         place=place,
         version=version,
         configuration_=settings_,
-        inference=scripted,
-        v1=original,
+        inference=scripted or {},
+        v1=original or {},
         description=description or settings_.description,
         tags=dict(tags if tags is not None else settings_.tags),
         user=user,
     )
+
+
+def _configured_anew(
+    place: Target, deployment: Any, model: Any
+) -> configuration.DeploymentConfiguration:
+    return configured(place, deployment, base_configuration(place, model))
+
+
+def _script_read(inference: Any, model: Any, version: VersionInfo | None) -> dict[str, Any]:
+    """The inference configuration, which `version`, if it could be read, can be served with."""
+    scripted = inference_check(inference, model)
+    if version is not None:
+        script_check(version, scripted)
+    return scripted
 
 
 def _name_taken(name: str) -> str:
@@ -221,10 +220,7 @@ def service_update(
     """
     if all(item is None for item in (model, inference, deployment, description, tags)):
         raise Invalid(_("No parameters provided to update."))
-    try:
-        latest = service.wanted or service.revisions.first()  # not one whose update failed
-    except Revision.DoesNotExist:
-        raise NotFound(_("There is no such service.")) from None
+    latest = _latest(service)
     only_words = (
         model is None and inference is None and (deployment is None or _is_words(deployment))
     )
@@ -242,9 +238,7 @@ def service_update(
     )
     documents = {**documents_read(v1), **v1_of(inference, deployment)}
     original = {**(latest.v1 if latest else {}), **documents}
-    words = {key: getattr(settings_, key) for key in WORDS if key in (deployment or {})}
-    given = {"description": description, "tags": tags}
-    details = words | {key: value for key, value in given.items() if value is not None}
+    details = _details(settings_, deployment or {}, description=description, tags=tags)
     if version is None:
         _words_write(service, details)
         return None
@@ -261,6 +255,22 @@ def service_update(
     )
 
 
+def _latest(service: Service) -> Revision | None:
+    """The revision that an update starts from: not one whose update failed."""
+    try:
+        return service.wanted or service.revisions.first()
+    except Revision.DoesNotExist:
+        raise NotFound(_("There is no such service.")) from None
+
+
+def _details(
+    settings_: configuration.DeploymentConfiguration, deployment: Mapping[str, Any], **given: Any
+) -> dict[str, Any]:
+    """The words about the service to write: those of the configuration, then those `given`."""
+    words = {key: getattr(settings_, key) for key in WORDS if key in deployment}
+    return words | {key: value for key, value in given.items() if value is not None}
+
+
 def _update_checked(
     service: Service,
     before: configuration.DeploymentConfiguration | None,
@@ -270,26 +280,30 @@ def _update_checked(
     inference: Mapping[str, Any],
 ) -> tuple[configuration.DeploymentConfiguration, VersionInfo | None, dict[str, Any]]:
     """The configurations and the version (of `uri`, if any); raises Invalid with every problem."""
-    problems: list[Problem] = []
-    settings_, version, scripted = None, None, {}
-    try:
-        check_tags(tags)
-        settings_ = configured(service.target, deployment, before, service)
-        if uri is not None:
-            quotas.quota_check(service.target, settings_, service)
-    except (Invalid, Conflict) as problem:
-        problems.append(problem)
-    try:
-        version = None if uri is None else version_get(uri)
-    except (Invalid, NotFound) as problem:
-        problems.append(problem)
-    try:
-        scripted = {} if uri is None else inference_check(inference, uri)
-    except Invalid as problem:
-        problems.append(problem)
-    collect(problems)
+    problems = Problems()
+    runs = uri is not None
+    settings_ = problems.part(_settings_checked, service, before, deployment, tags, runs=runs)
+    version = None if uri is None else problems.part(version_get, uri)
+    scripted = None if uri is None else problems.part(inference_check, inference, uri)
+    problems.raise_all()
     assert settings_ is not None
-    return settings_, version, scripted
+    return settings_, version, scripted or {}
+
+
+def _settings_checked(
+    service: Service,
+    before: configuration.DeploymentConfiguration | None,
+    deployment: Any,
+    tags: Mapping[str, str] | None,
+    *,
+    runs: bool,
+) -> configuration.DeploymentConfiguration:
+    """The configuration of an update; `runs`: a revision with it will, so that it needs room."""
+    check_tags(tags)
+    settings_ = configured(service.target, deployment, before, service)
+    if runs:
+        quotas.quota_check(service.target, settings_, service)
+    return settings_
 
 
 def _words_write(service: Service, details: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from deployments.api.serializers import Body, OperationSerializer, TextField
+from deployments.api.fields import TextField
+from deployments.api.serializers import Body, OperationSerializer
 from deployments.building.environment_builds import Build
 from deployments.building.environment_locks import lock_of, pinned, total_installed, total_size
 from registry.environments.selectors import EnvironmentRow

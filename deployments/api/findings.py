@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deployments import selectors
+from deployments.api import fields
 from deployments.api import serializers as shapes
 from deployments.api.common import SERVICES, body_read, known_only, objects_only
 from deployments.choices import OperationKind
@@ -69,9 +70,9 @@ class FindingListSerializer(shapes.Body):
 class ProfileSerializer(shapes.Body):
     """A profile to make. What is left out takes its default."""
 
-    target = shapes.TextField(help_text="Name of a compute target")
-    inference = shapes.InferenceField(required=False, allow_null=True)
-    deployment = shapes.DeploymentField(required=False, allow_null=True)
+    target = fields.TextField(help_text="Name of a compute target")
+    inference = fields.InferenceField(required=False, allow_null=True)
+    deployment = fields.DeploymentField(required=False, allow_null=True)
     sample_input = serializers.JSONField(
         required=False,
         allow_null=True,

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
-from deployments.building import environment_images, environments, images
+from deployments.building import environment_images, environments, image_removal
 from deployments.building.environment_requests import build_targets
 from deployments.choices import OperationStatus, StepName, StepState
 from deployments.drivers.base import TargetUnreachable
@@ -231,7 +231,7 @@ def _remove(build: Build) -> None:
         return
     driver = driver_for(Target.objects.get(name=build.target))
     assert isinstance(driver, DockerDriver)
-    if not images.image_remove(driver, build.image):
+    if not image_removal.image_remove(driver, build.image):
         raise Conflict(_("A container uses this image."), code="in_use")
 
 

@@ -18,10 +18,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from deployments import guarded
 from deployments.building import environments
 from deployments.building.environments import Builder, EnvironmentFailed
+from deployments.building.lock_text import pins
 from registry.environments.conda import missing_note
 from registry.models import EnvironmentLock, EnvironmentVersion
-
-_PIN = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def pinned(lock: EnvironmentLock) -> list[Pinned]:
             lock.sizes.get(canonicalize_name(name)),
             lock.installed.get(canonicalize_name(name)),
         )
-        for name, version in _PIN.findall(lock.text)
+        for name, version in pins(lock.text)
     ]
 
 

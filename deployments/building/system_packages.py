@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from deployments.building.lock_text import pins
 
 
 class Library(NamedTuple):
@@ -15,7 +18,6 @@ class Library(NamedTuple):
 
 # By the wheel's name. Only what was seen to be missing: most wheels bring their libraries along.
 NEEDED = {"lightgbm": Library("libgomp.so.1", "libgomp1")}
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 
 def system_steps(lock_text: str) -> tuple[str, ...]:
@@ -23,7 +25,7 @@ def system_steps(lock_text: str) -> tuple[str, ...]:
 
     Each is one line, asks `ldconfig` first, and fails with a sentence where there is no `apt-get`.
     """
-    names = {name.lower().replace("_", "-") for name in _PINNED.findall(lock_text)}
+    names = {canonicalize_name(name) for name, _version in pins(lock_text)}
     return tuple(_step(name, NEEDED[name]) for name in sorted(names & NEEDED.keys()))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -15,8 +15,10 @@ from deployments.control import ports
 from deployments.models import SERVICE_NAME, Service, Target
 from registry import selectors as registry_selectors
 from registry.services import VersionInfo
-from workspaces.errors import Invalid, NotFound, Problem
+from workspaces.errors import Conflict, Invalid, NotFound, Problem
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _MODEL_URI = re.compile(r"^models:/(?P<name>.+)/(?P<version>[^/]+)$", re.DOTALL)
 
 
@@ -31,6 +33,12 @@ def parse_model_uri(uri: Any) -> tuple[str, str]:
         text = _("must look like models:/NAME/VERSION.")
         raise Invalid(f"model {text}", fields={"model": [text]})
     return match["name"], match["version"]
+
+
+def name_check(name: Any) -> None:
+    """Refuse what cannot be a service's name. Raises: Invalid: on field `name`."""
+    if texts := check_name(name):
+        raise Invalid(f"name {' '.join(texts)}", fields={"name": texts})
 
 
 def check_name(name: Any) -> list[str]:
@@ -58,21 +66,35 @@ def target_get(name: Any) -> Target:
     return target
 
 
-def collect(problems: list[Problem]) -> None:
-    """Raise what was found as one Invalid with every field; a thing that alone is absent as such.
+class Problems:
+    """What is wrong with a request, kept until all of it can be said at once."""
 
-    Raises:
-        Invalid. NotFound: the only thing that is wrong.
-    """
-    if not problems:
-        return
-    if len(problems) == 1:
-        raise problems[0]
-    fields: dict[str, list[str]] = {}
-    for problem in problems:
-        for name, texts in problem.fields.items():
-            fields.setdefault(name, []).extend(texts)
-    raise Invalid(" ".join(problem.message for problem in problems), fields=fields)
+    def __init__(self, *found: Problem) -> None:
+        self.found = list(found)
+
+    def part(self, read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+        """What `read` returns; None when something is wrong with it, which is kept."""
+        try:
+            return read(*args, **named)
+        except (Invalid, NotFound, Conflict) as problem:
+            self.found.append(problem)
+            return None
+
+    def raise_all(self) -> None:
+        """Raise one Invalid with every field; nothing when nothing is wrong.
+
+        Raises:
+            Invalid. NotFound, Conflict: the only thing that is wrong.
+        """
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        fields: dict[str, list[str]] = {}
+        for problem in self.found:
+            for name, texts in problem.fields.items():
+                fields.setdefault(name, []).extend(texts)
+        raise Invalid(" ".join(problem.message for problem in self.found), fields=fields)
 
 
 def configured(
@@ -90,21 +112,21 @@ def configured(
         Invalid: every violation by field.
     """
     asked = {} if given is None else deployment_read(given)
-    problems: list[Problem] = []
-    made = None
-    try:
-        made = configuration.validate(place.kind, asked, before)
-    except Invalid as problem:
-        problems.append(problem)
+    problems = Problems()
+    made = problems.part(configuration.validate, place.kind, asked, before)
+    problems.part(_check_port, asked, service)
+    problems.raise_all()
+    assert made is not None
+    return made
+
+
+def _check_port(asked: Any, service: Service | None) -> None:
     port = asked.get("port") if isinstance(asked, Mapping) else None
     holder = ports.holder(port, besides=service) if type(port) is int else ""
     if holder:
         text = _("%(port)s is the port of the service %(name)s; choose another or none.")
         words = text % {"port": port, "name": holder}
-        problems.append(Invalid(f"port {words}", fields={"port": [words]}))
-    collect(problems)
-    assert made is not None
-    return made
+        raise Invalid(f"port {words}", fields={"port": [words]})
 
 
 def base_configuration(place: Target, model: Any) -> configuration.DeploymentConfiguration:

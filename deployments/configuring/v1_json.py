@@ -15,7 +15,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from deployments.configuring.configuration import DeploymentConfiguration, validate
-from registry.scripts.v1_inference import Reading, summary, without_secrets
+from registry.scripts.v1_inference import without_secrets
+from registry.scripts.v1_reading import Reading, summary
 from workspaces.errors import Invalid
 
 KINDS = ("local", "aci", "aks", "aksendpoint")

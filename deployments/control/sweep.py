@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from deployments.building import image_runs, images, runtimes
+from deployments.building import image_removal, image_runs, runtimes
 from deployments.choices import OperationStatus
 from deployments.control.instances import parse_instance_name, replica_folder
 from deployments.control.teardown import operation_finish
@@ -105,14 +105,14 @@ def _remove_old_images(driver: Driver) -> None:
         return
     if count := image_runs.remove_old(driver, PROBE_SECONDS):
         logger.warning("removed %s containers that a killed check left", count)
-    for tag in images.service_images(driver, hours=IMAGE_HOURS):
+    for tag in image_removal.service_images(driver, hours=IMAGE_HOURS):
         if tag.startswith("slipway/service:") and not Revision.objects.filter(image=tag).exists():
             logger.info("removing the image %s, which no revision names", tag)
-            images.image_remove(driver, tag)
+            image_removal.image_remove(driver, tag)
     base, root = settings.SLIPWAY.base_image, runtimes.SOURCE.parent
-    for tag in images.shared_images_remove_old(driver, base_image=base, runtime_root=root):
+    for tag in image_removal.shared_images_remove_old(driver, base_image=base, runtime_root=root):
         logger.info("removed the image %s", tag)
-    images.images_prune(driver)
+    image_removal.images_prune(driver)
 
 
 def _remove_unused_folders() -> None:

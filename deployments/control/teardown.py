@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from deployments.building import images
+from deployments.building import image_removal
 from deployments.choices import OperationKind, OperationStatus, StepName, StepState
 from deployments.configuring.inference import models_of
 from deployments.control import routes
@@ -52,7 +52,7 @@ def _remove_images(service: Service, driver: Driver) -> None:
     tags -= set(others.filter(image__in=tags).values_list("image", flat=True))
     try:
         for tag in sorted(tags):
-            images.image_remove(driver, tag)
+            image_removal.image_remove(driver, tag)
     except DriverError as error:
         logger.warning("images of %s stay for now: %s", service.name, error)
 

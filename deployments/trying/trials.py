@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from deployments.choices import OperationKind, OperationStatus
 from deployments.configuring import configuration
 from deployments.configuring.checks import (
+    Problems,
     base_configuration,
-    collect,
     inference_check,
     script_check,
     target_get,
@@ -27,7 +27,6 @@ from deployments.trying.samples import SAMPLE as SAMPLE
 from deployments.trying.samples import plan_samples
 from workspaces.errors import Invalid, Problem
 
-T = TypeVar("T")
 MAX_SAMPLE = 1_000_000  # bytes of JSON
 
 
@@ -76,22 +75,14 @@ def draft_read(
     Raises:
         Invalid: with every field that is wrong. NotFound: there is no such version.
     """
-    problems: list[Problem] = [*more, *_sample_problems(sample)]
-
-    def part(read: Callable[[], T]) -> T | None:
-        try:
-            return read()
-        except Problem as problem:
-            problems.append(problem)
-            return None
-
-    place = part(lambda: _usable(target))
-    version = part(lambda: version_get(model))
-    script = part(lambda: inference_check(inference, model))
+    problems = Problems(*more, *_sample_problems(sample))
+    place = problems.part(_usable, target)
+    version = problems.part(version_get, model)
+    script = problems.part(inference_check, inference, model)
     if version is not None:
-        part(lambda: script_check(version, inference))
-    wish = None if place is None else part(lambda: _resources(place, model, deployment))
-    collect(problems)
+        problems.part(script_check, version, inference)
+    wish = problems.part(_resources, place, model, deployment) if place else None
+    problems.raise_all()
     assert place is not None
     assert version is not None
     assert wish is not None

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deployments.building import images
+from deployments.building import image_removal, images
 from deployments.building.images import Builder
 from deployments.drivers.base import InstanceSpec, Observation, Phase
 from serving.contract import AuthDocument
@@ -71,7 +71,7 @@ def image(
         model_sha256="e" * 64,
     )
     yield tag, driver.node
-    images.image_remove(driver, tag)
+    image_removal.image_remove(driver, tag)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from config.paths import DataFolder
 from deployments import targets
-from deployments.building import image_runs, images
+from deployments.building import image_removal, image_runs
 from deployments.building.image_runs import Limits
 from deployments.building.processes import Cancelled
 from deployments.control import sweep
@@ -98,7 +98,7 @@ def test_a_ridge_is_checked_in_an_image_without_mlflow(
         listed = "import pathlib; print(*pathlib.Path('/opt/env').rglob('mlflow*'))"
         assert run(driver, revision.image, listed).strip() == ""
     finally:
-        images.image_remove(driver, revision.image)
+        image_removal.image_remove(driver, revision.image)
     assert Path(data.environments / "locks" / f"{revision.environment_hash}.lock.txt").exists()
 
 
@@ -132,10 +132,10 @@ def test_the_sweep_removes_service_images_that_no_revision_names(
     RevisionFactory(image=tags[0])
     try:
         sweep._remove_old_images(driver)
-        assert images.service_images(driver) == sorted(tags)  # younger than an hour
+        assert image_removal.service_images(driver) == sorted(tags)  # younger than an hour
         monkeypatch.setattr(sweep, "IMAGE_HOURS", -1.0)
         sweep._remove_old_images(driver)
-        assert images.service_images(driver) == [tags[0]]
+        assert image_removal.service_images(driver) == [tags[0]]
     finally:
         for tag in tags:
-            images.image_remove(driver, tag)
+            image_removal.image_remove(driver, tag)

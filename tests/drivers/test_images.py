@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deployments.building import images
+from deployments.building import image_removal, images
 from deployments.building.images import BuildCancelled, Builder, BuildFailed
 from deployments.drivers.base import InvalidSpec
 from deployments.drivers.docker import DockerDriver
@@ -41,7 +41,7 @@ def clean_up() -> Iterator[None]:
     for image in driver.client.images(filters={"label": [f"{MARK}=1"]}):
         for tag in image["RepoTags"] or []:
             if tag.startswith("slipway/environment:"):
-                images.image_remove(driver, tag)
+                image_removal.image_remove(driver, tag)
     driver.client.prune_images({"dangling": True, "label": f"{MARK}=1"})
 
 
@@ -50,8 +50,8 @@ def builder(base_image: str, lines: list[str]) -> Iterator[Builder]:
     """A builder of a node of its own, whose service images are removed afterwards."""
     driver = DockerDriver(node=f"test{uuid.uuid4().hex[:8]}", base_image=base_image)
     yield Builder(driver, base_image, lines.append, cancelled=lambda: False, labels={MARK: "1"})
-    for tag in images.service_images(driver):
-        images.image_remove(driver, tag)
+    for tag in image_removal.service_images(driver):
+        image_removal.image_remove(driver, tag)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_service_image_says_what_is_in_it_and_runs_as_no_root(
     assert config["User"] == "10001:10001"
     assert config["Labels"]["slipway.model"] == "1" * 64
     assert config["Labels"]["slipway.node"] == builder.driver.node
-    assert images.service_images(builder.driver) == [tag]
+    assert image_removal.service_images(builder.driver) == [tag]
 
 
 def test_a_package_that_does_not_exist_is_named(builder: Builder, lines: list[str]) -> None:
@@ -231,11 +231,11 @@ def test_an_image_in_use_stays_and_one_that_is_gone_is_no_error(
     driver = builder.driver
     tag = service(builder, source_root, model_dir, environment(builder, SMALL), sha="3" * 64)
     container = driver.client.create_container(tag, labels={"slipway.test": "1"})["Id"]
-    assert images.image_remove(driver, tag) is False
+    assert image_removal.image_remove(driver, tag) is False
     driver.client.remove_container(container)
-    assert images.image_remove(driver, tag) is True
-    assert images.image_remove(driver, tag) is True
-    assert images.service_images(driver) == []
+    assert image_removal.image_remove(driver, tag) is True
+    assert image_removal.image_remove(driver, tag) is True
+    assert image_removal.service_images(driver) == []
 
 
 def load_old(driver: DockerDriver, tag: str, kind: str) -> None:
@@ -267,11 +267,11 @@ def test_runtimes_of_earlier_versions_go_and_the_present_one_stays(
     foreign = f"slipway-else/runtime:test{uuid.uuid4().hex[:8]}"
     for tag in (old, foreign):
         load_old(builder.driver, tag, "runtime")
-    gone = images.shared_images_remove_old(
+    gone = image_removal.shared_images_remove_old(
         builder.driver, base_image=builder.base_image, runtime_root=root
     )
     assert old in gone
-    assert images.image_remove(builder.driver, foreign)
+    assert image_removal.image_remove(builder.driver, foreign)
     assert not {current, foreign} & set(gone)
     assert builder.driver.client.images(name=current)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sklearn.linear_model import Ridge
 
-from deployments.building import images
+from deployments.building import image_removal
 from deployments.choices import OperationStatus
 from deployments.drivers.docker import DockerDriver
 from deployments.trying import profile_steps
@@ -34,8 +34,8 @@ def place() -> Iterator[Place]:
 def driver() -> Iterator[DockerDriver]:
     made = DockerDriver(node=f"test{uuid.uuid4().hex[:8]}")
     yield made
-    for tag in images.service_images(made):
-        images.image_remove(made, tag)
+    for tag in image_removal.service_images(made):
+        image_removal.image_remove(made, tag)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.building import environment_images, images
+from deployments.building import environment_images, image_removal
 from deployments.building.environment_builds import build_remove, builds_of
 from deployments.building.environment_requests import build_request, environment_add
 from deployments.building.images import base_image_python
@@ -30,7 +30,7 @@ def docker(data, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
     yield made
     for item in environment_images.environment_images(driver):
         if item["tag"] not in before:
-            images.image_remove(driver, item["tag"])
+            image_removal.image_remove(driver, item["tag"])
 
 
 def test_it_is_built_listed_and_removed(docker: Target, base_image: str) -> None:

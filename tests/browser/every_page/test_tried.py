@@ -20,6 +20,7 @@ from registry.models import VersionRecord
 from tests.browser.every_page import crowd
 from tests.browser.every_page.conftest import World
 from tests.browser.harness import Watch
+from workspaces.tracking import store_id
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LONG = "ValueError: " + "no-such-thing-" * 30
@@ -34,7 +35,8 @@ def world(fill: Callable[[int], World], sign_in: Any, admin: Any) -> World:
 
 
 def keep(kind: str, **changes: Any) -> None:
-    record = VersionRecord.objects.get(name=crowd.MODEL, version="1")
+    # of this test's store: an open page of the test before may still have asked for its own
+    record = VersionRecord.objects.get(store=store_id(), name=crowd.MODEL, version="1")
     check = {"name": "load", "result": "failed", "sentence": LONG, "next_step": "Mend it."}
     usual: dict[str, Any] = {
         **{"record": record, "identity": record.identity, "kind": kind, "target": "local"},

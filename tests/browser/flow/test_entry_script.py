@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.flow.test_run_to_answer import CARDS
+from tests.browser.flow.pressing import CARDS, press_deploy_and_ask
 from tests.flow.api import Api
 from tests.flow.test_entry_script import HELPER, SCRIPT, inference
 from tests.flow.test_main_job import ROW, prediction
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(600)]
-ARRIVES = 400_000  # ms
 
 
 @pytest.mark.parametrize(
@@ -42,15 +41,7 @@ def test_a_script_with_two_models_goes_from_upload_to_an_answer(
     page.get_by_label("Sample input").fill(json.dumps({"data": ROW}))
     page.get_by_text(CARDS[target], exact=True).click()
     expect(page.locator("#preflight")).to_contain_text("The entry script has init() and run()")
-    page.get_by_role("button", name="Deploy", exact=True).click()
-    send = page.get_by_role("button", name="Send")
-    try:
-        send.wait_for(timeout=ARRIVES)
-    except Exception:
-        raise AssertionError(page.locator("main").inner_text()) from None
-    send.click()
-    expect(page.locator("#answer-body")).to_contain_text("quick", timeout=60_000)
-    answer = json.loads(page.locator("#answer-body").inner_text())
+    answer = press_deploy_and_ask(page, holds="quick")
     assert answer["good"] == pytest.approx([prediction()], rel=1e-9)
     assert answer["slow"] == pytest.approx([ROW[0][2] * 2])
     page.goto(f"/services/{name}/settings/")

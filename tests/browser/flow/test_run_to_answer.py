@@ -16,12 +16,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.flow.conftest import Hands, TrainedRun
+from tests.browser.flow.pressing import deploy_and_ask
 from tests.browser.harness import Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(600)]
 
-CARDS = {"local": "Local process", "docker": "Docker container"}
-ARRIVES = 400_000  # ms; the environment is built from nothing, on a machine that may be busy
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
@@ -31,17 +30,8 @@ def deploy_and_send(page: Page, target: str, hands: Hands, trained: TrainedRun) 
     page.get_by_role("button", name="Register model").click()
     page.get_by_role("dialog").get_by_role("button", name="Register", exact=True).click()
     page.get_by_role("link", name="Deploy").click()
-    page.get_by_text(CARDS[target], exact=True).click()
-    page.get_by_role("button", name="Deploy", exact=True).click()
-    send = page.get_by_role("button", name="Send")
-    try:
-        send.wait_for(timeout=ARRIVES)
-    except Exception:
-        raise AssertionError(page.locator("main").inner_text()) from None
-    send.click()
-    expect(page.locator("#answer-body")).to_contain_text("predictions", timeout=60_000)
+    answer = deploy_and_ask(page, target)
     assert (hands.clicks, hands.keys) == (6, 0)
-    answer = json.loads(page.locator("#answer-body").inner_text())
     assert answer["predictions"] == pytest.approx(trained.answer)
     found = re.search(r"/services/([a-z0-9-]+)/", page.url)
     assert found, page.url

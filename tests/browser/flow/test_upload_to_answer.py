@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.flow.test_run_to_answer import ARRIVES, CARDS
+from tests.browser.flow.pressing import deploy_and_ask
 from tests.flow.api import Api
 from tests.flow.test_upload import KINDS
 from tests.registry.made import Made
@@ -50,15 +50,6 @@ def test_an_uploaded_model_is_registered_deployed_and_answers(
     page.get_by_role("button", name="Register", exact=True).click()
     expect(page.get_by_role("heading", name="Version 1")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Deploy", exact=True).click()
-    page.get_by_text(CARDS[target], exact=True).click()
-    page.get_by_role("button", name="Deploy", exact=True).click()
-    send = page.get_by_role("button", name="Send")
-    try:
-        send.wait_for(timeout=ARRIVES)
-    except Exception:
-        raise AssertionError(page.locator("main").inner_text()) from None
-    send.click()
-    expect(page.locator("#answer-body")).to_contain_text("predictions", timeout=60_000)
-    found = answers(json.loads(page.locator("#answer-body").inner_text()))
+    found = answers(deploy_and_ask(page, target))
     assert found == pytest.approx(model.answers[:1], rel=1e-5)  # the form there is of one row
     whole_studio.gone(name)
