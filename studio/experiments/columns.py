@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.translation import gettext_lazy as _
 
@@ -90,6 +92,12 @@ def columns_default(metrics: Sequence[str], params: Sequence[str]) -> tuple[Colu
         *(Column("metrics", key) for key in metrics[:DEFAULT_KEYS]),
         *(Column("params", key) for key in params[:DEFAULT_KEYS]),
     )
+
+
+@lru_cache(maxsize=64)
+def columns_query(columns: tuple[Column, ...]) -> str:
+    """Columns as a part of a query string: `&column=start&column=metrics.loss`."""
+    return "".join(f"&column={quote(column.name, safe='')}" for column in columns)
 
 
 def attributes_left(chosen: Sequence[Column]) -> list[Column]:

@@ -9,8 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.http import QueryDict
 from django.utils.formats import number_format
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from studio.experiments.cells import cell_html
 from studio.experiments.columns import (
     DEFAULT_KEYS,
     Column,
@@ -18,6 +20,7 @@ from studio.experiments.columns import (
     cell,
     columns_default,
     columns_parse,
+    columns_query,
     names_by_count,
     only_of,
     order_parse,
@@ -25,7 +28,7 @@ from studio.experiments.columns import (
 from studio.experiments.filters import Fault, clause_text, fault_of
 from workspaces import tracking
 from workspaces.errors import Invalid, Problem
-from workspaces.tracking.counts import children_counted, runs_counted, runs_matching
+from workspaces.tracking.counts import children_counted, runs_matching, runs_total
 from workspaces.tracking.offsets import offset_read as offset_of
 from workspaces.tracking.offsets import token_of
 from workspaces.tracking.run_lists import commonest_names, runs_by_duration, runs_with_values
@@ -129,6 +132,15 @@ class RunRow:
     cells: tuple[tuple[Column, Any], ...]
     children: int | None = 0
     depth: int = 0
+
+    @property
+    def cells_html(self) -> SafeString:
+        return SafeString("".join(cell_html(column, value) for column, value in self.cells))
+
+    @property
+    def columns_query(self) -> str:
+        """These columns as a part of a query string, for the rows below this one."""
+        return columns_query(tuple(column for column, _value in self.cells))
 
 
 @dataclass(frozen=True)
@@ -311,8 +323,7 @@ def runs_by_id(experiment_id: str, run_ids: Sequence[str], only: Only) -> tuple[
 def _total(experiment_id: str, query: ListQuery) -> int | None:
     """How many runs there are, where counting is cheap; more than MOST_COUNTED is not told."""
     if not query.filter:
-        counted = runs_counted([experiment_id], view=query.view)
-        return counted.total if counted else None
+        return runs_total([experiment_id], view=query.view)
     found = runs_matching([experiment_id], query.filter, view=query.view, most=MOST_COUNTED + 1)
     return found if found is not None and found <= MOST_COUNTED else None
 

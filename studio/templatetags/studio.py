@@ -123,6 +123,20 @@ def iso(value: object) -> str:
 
 
 @register.filter
+def time_tag(value: object) -> SafeString:
+    """`<time>` with `relative`, the absolute time on hover; a dash for nothing."""
+    moment = as_datetime(value)
+    if moment is None:
+        return format_html('<span class="quiet">{}</span>', MISSING)
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        iso(moment),
+        absolute(moment),
+        relative(moment),
+    )
+
+
+@register.filter
 def duration(value: object) -> str:
     """Timedelta or seconds -> "412 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"."""
     if isinstance(value, timedelta):

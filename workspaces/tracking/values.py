@@ -70,17 +70,6 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class RunCounts:
-    """How many runs there are, by MLflow's words for their status."""
-
-    by_status: Mapping[str, int]
-
-    @property
-    def total(self) -> int:
-        return sum(self.by_status.values())
-
-
-@dataclass(frozen=True)
 class Keys:
     """Names in use, sorted. `complete` is False when only some of the runs were looked at."""
 

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 PREFIX = 64  # characters
 INDEXES = {
-    # a page of an experiment by start, and counts by status, from the index alone
-    "slipway_runs_by_start": (
-        "runs (experiment_id, lifecycle_stage, start_time DESC, run_uuid, status)"
-    ),
+    # a page of an experiment by start, and counts, from the index alone
+    "slipway_runs_by_start": "runs (experiment_id, lifecycle_stage, start_time DESC, run_uuid)",
     # runs in the order of a metric
     "slipway_latest_by_value": "latest_metrics (key, is_nan, value)",
     # runs with a value of a parameter or tag, children of a run among them; the beginning of the
