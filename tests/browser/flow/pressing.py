@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -34,3 +35,10 @@ def press_deploy_and_ask(page: Page, holds: str = "predictions") -> Any:
     send.click()
     expect(page.locator("#answer-body")).to_contain_text(holds, timeout=60_000)
     return json.loads(page.locator("#answer-body").inner_text())
+
+
+def service_of(page: Page) -> str:
+    """The name of the service whose page is open."""
+    found = re.search(r"/services/([a-z0-9-]+)/", page.url)
+    assert found, page.url
+    return found[1]

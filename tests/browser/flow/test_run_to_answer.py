@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.flow.conftest import Hands, TrainedRun
-from tests.browser.flow.pressing import deploy_and_ask
+from tests.browser.flow.pressing import deploy_and_ask, service_of
 from tests.browser.harness import Watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(600)]
@@ -33,9 +33,7 @@ def deploy_and_send(page: Page, target: str, hands: Hands, trained: TrainedRun) 
     answer = deploy_and_ask(page, target)
     assert (hands.clicks, hands.keys) == (6, 0)
     assert answer["predictions"] == pytest.approx(trained.answer)
-    found = re.search(r"/services/([a-z0-9-]+)/", page.url)
-    assert found, page.url
-    return found[1]
+    return service_of(page)
 
 
 def tab(page: Page, name: str) -> Locator:
@@ -127,7 +125,8 @@ def delete(page: Page, name: str, uri: str, key: str) -> None:
     dialog.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/services/", timeout=60_000)
     expect(page.locator("#toasts")).to_contain_text(f"The service {name} is being deleted.")
-    expect(page.locator("main")).to_contain_text("No services yet", timeout=60_000)
+    row = page.locator("main").get_by_role("link", name=name, exact=True)
+    expect(row).to_have_count(0, timeout=60_000)
     assert status_of(uri, {}, key) == 404
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.flow.pressing import deploy_and_ask
+from tests.browser.flow.pressing import deploy_and_ask, service_of
 from tests.flow.api import Api
 from tests.flow.test_upload import KINDS
 from tests.registry.made import Made
@@ -52,4 +52,4 @@ def test_an_uploaded_model_is_registered_deployed_and_answers(
     page.get_by_role("link", name="Deploy", exact=True).click()
     found = answers(deploy_and_ask(page, target))
     assert found == pytest.approx(model.answers[:1], rel=1e-5)  # the form there is of one row
-    whole_studio.gone(name)
+    whole_studio.gone(service_of(page))
