@@ -188,6 +188,11 @@ def test_too_few_runs_for_importance_are_told_so() -> None:
     assert not any("hint" in note for note in sure.notes)
 
 
+def test_bars_of_importance_have_a_colour_that_follows_the_theme() -> None:
+    figure = check(made(some_runs(24), chart="importance", metric="rmse"))
+    assert figure["data"][0]["marker"]["color"] == RUN_COLOURS[0]
+
+
 def test_text_is_text_for_plotly() -> None:
     assert plain("<b>&\n\x00") == "&lt;b&gt;&amp; \x00"
     assert len(plain("x" * 500)) == 60
