@@ -1,4 +1,5 @@
-"""A small Markdown for notes: everything is escaped first, and only a few marks become elements.
+"""A small Markdown for notes: everything is escaped first, and only a few marks become elements,
+tables with bars among them.
 
 No HTML passes, no image is loaded, and a link leads only to http(s), mail or this studio.
 """
@@ -19,6 +20,9 @@ _CODE = re.compile(r"`([^`\n]{1,1000})`")
 _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,2000})\)")
 _STRONG = re.compile(r"\*\*(\S(?:[^*\n]{0,1000}\S)?)\*\*")
 _EMPHASIS = re.compile(r"(?<![\w*])\*(\S(?:[^*\n]{0,1000}[^\s*])?)\*(?![\w*])")
+_BAR = re.compile(r"(?<!\\)\|")
+_RULE = re.compile(r":?-+:?")  # a cell of the line below a table's head
+MOST_CELLS = 200  # of a row
 _SAFE_LINK = re.compile(r"(https?://|mailto:|/(?!/)|#)", re.IGNORECASE)
 
 
@@ -45,6 +49,9 @@ def _blocks(lines: list[str]) -> Iterator[str]:
         elif _ITEM.match(line):
             at, block = _list(lines, at)
             yield block
+        elif sides := _table_sides(lines, at):
+            at, block = _table(lines, at, sides)
+            yield block
         else:
             at, block = _paragraph(lines, at)
             yield block
@@ -66,9 +73,57 @@ def _list(lines: list[str], at: int) -> tuple[int, str]:
     return at, f"<{tag}>{''.join(items)}</{tag}>"
 
 
+def _table_sides(lines: list[str], at: int) -> list[str]:
+    """To which side each column of the table that starts here is set; empty when none starts."""
+    if at + 1 >= len(lines) or "|" not in lines[at] or "-" not in lines[at + 1]:
+        return []
+    rules = _cells(lines[at + 1])
+    if not all(_RULE.fullmatch(rule) for rule in rules) or len(rules) != len(_cells(lines[at])):
+        return []
+    if len(rules) > MOST_CELLS or (len(rules) == 1 and "|" not in lines[at + 1]):
+        return []
+    sides = {(True, True): "center", (False, True): "end"}
+    return [sides.get((rule.startswith(":"), rule.endswith(":")), "start") for rule in rules]
+
+
+def _cells(line: str) -> list[str]:
+    line = line.strip().removeprefix("|")
+    if line.endswith("|") and not line.endswith("\\|"):
+        line = line[:-1]
+    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(line, MOST_CELLS)]
+
+
+def _table(lines: list[str], at: int, sides: list[str]) -> tuple[int, str]:
+    """A table to its end: an empty line, or one that starts something else.
+
+    A row has no more cells than the head; one with fewer stays short, so that no text grows by it.
+    """
+    head = _row("th", lines[at], sides)
+    at += 2
+    rows = []
+    while at < len(lines) and lines[at].strip() and not _starts(lines[at]):
+        rows.append(_row("td", lines[at], sides))
+        at += 1
+    body = f"<tbody>{''.join(rows)}</tbody>" if rows else ""
+    return at, f'<div class="notes-table"><table><thead>{head}</thead>{body}</table></div>'
+
+
+def _row(tag: str, line: str, sides: list[str]) -> str:
+    cells = zip(_cells(line), sides, strict=False)
+    inner = (
+        f"<{tag}>{_inline(text)}</{tag}>"
+        if side == "start"
+        else f'<{tag} class="text-{side}">{_inline(text)}</{tag}>'
+        for text, side in cells
+    )
+    return f"<tr>{''.join(inner)}</tr>"
+
+
 def _paragraph(lines: list[str], at: int) -> tuple[int, str]:
-    end = at
-    while end < len(lines) and lines[end].strip() and (end == at or not _starts(lines[end])):
+    end = at + 1
+    while end < len(lines) and lines[end].strip():
+        if _starts(lines[end]) or _table_sides(lines, end):
+            break
         end += 1
     return end, f"<p>{'<br>'.join(_inline(line) for line in lines[at:end])}</p>"
 

@@ -11,18 +11,10 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
+from studio.spreadsheets import cell_safe
 from studio.streaming import download
 
 ROWS_AT_ONCE = 2_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-NUMBER = re.compile(r"[+-]?(\d|\.\d)[\d.]*([eE][+-]?\d+)?|[+-]?(inf|nan)", re.ASCII)
-
-
-def cell_safe(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
 
 
 def csv_response(

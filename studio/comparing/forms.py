@@ -77,7 +77,7 @@ def chart_form(
         "scatter": [
             column("x", _("Across")),
             column("y", _("Up")),
-            column("colour", _("Colour"), none=own, numbers=True),
+            column("colour", _("Colour"), none=own),
             logs,
         ],
         "parallel": [

@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.experiments.columns import Column, cell, only_of, order_parse
 from studio.experiments.selectors import ListQuery
+from studio.spreadsheets import cell_safe
 from workspaces.tracking.run_lists import ASCENDING, DESCENDING, runs_in_pieces
 from workspaces.tracking.values import Run
 
@@ -58,10 +59,13 @@ def runs_of(experiment_id: str, query: ListQuery, columns: Sequence[Column]) -> 
 
 
 def csv_chunks(pieces: Pieces, columns: Sequence[Column]) -> Iterator[bytes]:
-    """CSV in UTF-8 with a line of heads; values are exact, moments are ISO 8601 in UTC."""
+    """CSV in UTF-8 with a line of heads; values are exact, moments are ISO 8601 in UTC.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([column.name for column in columns])
+    writer.writerow([cell_safe(column.name) for column in columns])
     for runs in pieces:
         writer.writerows([_plain(cell(run, column)) for column in columns] for run in runs)
         yield text.getvalue().encode("utf-8", "replace")
@@ -74,7 +78,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat(timespec="milliseconds")
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return repr(value) if isinstance(value, float) else value
+    return repr(value) if isinstance(value, float) else cell_safe(value)
 
 
 class _Sent(io.RawIOBase):

@@ -12,6 +12,7 @@ from django.utils.http import content_disposition_header
 
 from studio.runs.previews.kinds import kind_of, media_type
 from studio.runs.previews.making import FRAMED_BYTES
+from studio.runs.ranges import RangeBeyondFileError, range_parse
 from workspaces.streaming import body_of
 from workspaces.tracking.artifacts import OpenArtifact
 
@@ -35,10 +36,9 @@ FILE_POLICY = (
 def artifact_download(
     request: HttpRequest, opened: OpenArtifact, path: str
 ) -> StreamingHttpResponse:
-    """The file as an attachment, streamed."""
-    name = posixpath.basename(path)
-    response = attachment_streamed(request, iter(opened), name, "application/octet-stream")
-    _length(response, opened)
+    """The file as an attachment, streamed; the part of it that is asked for."""
+    response = _file(request, opened, "application/octet-stream")
+    _attached(response, posixpath.basename(path))
     return response
 
 
@@ -46,9 +46,7 @@ def artifact_inline(request: HttpRequest, opened: OpenArtifact, path: str) -> Ht
     """An image, a sound, a PDF or a page to be framed; everything else is a download."""
     kind = kind_of(path)
     if kind in {"image", "audio", "pdf"}:
-        response = _streamed(request, iter(opened), media_type(path))
-        _length(response, opened)
-        return response
+        return _file(request, opened, media_type(path))
     if kind == "page":
         return _page(request, opened)
     return artifact_download(request, opened, path)
@@ -59,8 +57,49 @@ def attachment_streamed(
 ) -> StreamingHttpResponse:
     """Bytes as a file to be kept, sent while they are made."""
     response = _streamed(request, chunks, content_type)
-    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    _attached(response, name)
     return response
+
+
+def _attached(response: HttpResponseBase, name: str) -> None:
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+
+
+def _file(request: HttpRequest, opened: OpenArtifact, content_type: str) -> StreamingHttpResponse:
+    """A file, or the part that a `Range` header asks for, so that a player can seek.
+
+    Parts are of files that lie here alone: of others each would have to be fetched whole.
+    """
+    size = opened.size
+    if size is None or not opened.has_parts:
+        response = _streamed(request, iter(opened), content_type)
+        _length(response, opened)
+        return response
+    try:
+        wanted = range_parse(_range_header(request), size)
+    except RangeBeyondFileError:
+        opened.close()
+        response = _streamed(request, iter(()), content_type)
+        response.status_code = 416
+        response["Content-Range"], response["Content-Length"] = f"bytes */{size}", "0"
+        return response
+    if wanted is None:
+        response = _streamed(request, iter(opened), content_type)
+        _length(response, opened)
+    else:
+        first, length = wanted
+        response = _streamed(request, opened.part(first, length), content_type)
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
+        response["Content-Length"] = str(length)
+    response["Accept-Ranges"] = "bytes"
+    return response
+
+
+def _range_header(request: HttpRequest) -> str:
+    """What `Range` says. With `If-Range` nothing: no answer names a version that it could mean."""
+    asked = request.method == "GET" and "If-Range" not in request.headers
+    return request.headers.get("Range", "") if asked else ""
 
 
 def _length(response: HttpResponseBase, opened: OpenArtifact) -> None:

@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{RUN}tags/", edit_views.tags, name="run-tags"),
     path(f"{RUN}notes/", edit_views.notes, name="run-notes"),
     path(f"{RUN}models/", views.logged_models, name="run-logged-models"),
+    path(f"{RUN}below/", views.below, name="run-below"),
     path(f"{RUN}model/part/", views.model_part, name="run-model-part"),
     path(f"{RUN}parameters/runs/", views.neighbours, name="run-neighbours"),
     path(f"{RUN}metrics/table/", metric_views.metrics_table, name="run-metrics-table"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseStopPolling
 
 from registry import markdown
+from studio.experiments.filters import clause_text
 from studio.runs.images import has_media, logged_tables
 from studio.runs.metric_views import metrics_context
 from studio.runs.origins import REASON, origin_of, reason_of
@@ -19,9 +21,12 @@ from studio.runs.parameters import parameter_table
 from workspaces import tracking
 from workspaces.errors import NotFound, Problem
 from workspaces.tracking.artifacts import artifact_open, model_card, run_models
-from workspaces.tracking.values import Run, RunModel
+from workspaces.tracking.counts import children_counted, runs_children
+from workspaces.tracking.sql.search import PARENT
+from workspaces.tracking.values import Only, Run, RunModel
 
 TABS = ("overview", "metrics", "parameters", "media", "artifacts", "model")
+CHILDREN = 10  # shown of the runs below a run
 NEIGHBOURS = 25  # runs offered for a comparison of parameters
 ENVIRONMENT_FILES = ("conda.yaml", "python_env.yaml")
 ENVIRONMENT_BYTES = 100_000
@@ -73,7 +78,24 @@ def _overview(request: HttpRequest, found: Run) -> dict[str, Any]:
         "reason": reason_of(found),
         "reason_tag": REASON,
         "notes": markdown.render(found.notes) if found.notes else "",
+        "children": _children_count(found),
+        "children_url": _children_url(found),
     }
+
+
+def _children_count(found: Run) -> int | None:
+    """From an index alone; None, "to be looked for", with a remote server or a store that fails."""
+    try:
+        counted = children_counted([found.id])
+    except Problem:  # the run is shown all the same
+        return None
+    return None if counted is None else counted.get(found.id, 0)
+
+
+def _children_url(found: Run) -> str:
+    """The experiment's list with the runs below this one alone."""
+    query = {"layout": "flat", "filter": clause_text("tags", PARENT, "=", found.id)}
+    return f"{reverse('studio:experiment', args=[found.experiment_id])}?{urlencode(query)}"
 
 
 def _parameters(request: HttpRequest, found: Run) -> dict[str, Any]:
@@ -150,6 +172,17 @@ def neighbours(request: HttpRequest, run_id: str) -> HttpResponse:
     )
     others = [other for other in page.items if other.id != run_id][:NEIGHBOURS]
     return render(request, "studio/runs/_neighbours.html", {"run": found, "others": others})
+
+
+@require_safe
+def below(request: HttpRequest, run_id: str) -> HttpResponse:
+    """The newest child runs, for the overview; loads by itself."""
+    found = tracking.run_get(run_id)
+    page = runs_children(
+        found, order_by=["attributes.start_time DESC"], limit=CHILDREN, only=Only((), (), ())
+    )
+    context = {"run": found, "children": page.items, "children_url": _children_url(found)}
+    return render(request, "studio/runs/_below.html", context)
 
 
 @require_safe

@@ -15,11 +15,15 @@ from django.utils.translation import gettext_lazy
 
 from deployments.selectors import services_list, targets_list
 from registry.environments.selectors import environments_page
+from studio.experiments.filters import clause_text
 from workspaces.errors import NotFound, Problem
 from workspaces.tracking import finding as tracking_finding
+from workspaces.tracking.finding import FoundRun
 from workspaces.tracking.models import registry as tracking_models
 
 SHOWN = 6  # of a group
+MOST_RUNS = 200  # on their own page
+MOST_LISTS = 12  # experiments with such runs that a link leads to
 LONGEST = 200
 PATIENCE_S = 0.8  # what is not there by then is asked for by itself
 _pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="search")
@@ -66,16 +70,55 @@ def _last_changed() -> str:
 
 
 def _runs(text: str) -> tuple[list[Hit], str]:
-    found = tracking_finding.runs_named(text, SHOWN)
-    names = tracking_finding.experiments_by_id({row.experiment_id for row in found})
+    found = tracking_finding.runs_named(text, SHOWN + 1)
+    names = _experiment_names(found)
+    more = f"{reverse('studio:search')}?{urlencode({'q': text, 'kind': 'runs'})}"
+    return _run_hits(found, names), more if len(found) > SHOWN else ""
+
+
+def _experiment_names(runs: Sequence[FoundRun]) -> dict[str, str]:
+    found = tracking_finding.experiments_by_id({row.experiment_id for row in runs})
+    return {key: row.name for key, row in found.items()}
+
+
+def _run_hits(runs: Sequence[FoundRun], names: Mapping[str, str]) -> list[Hit]:
     return [
-        Hit(
-            row.name,
-            names[row.experiment_id].name if row.experiment_id in names else row.id,
-            _url("studio:run", row.id),
-        )
-        for row in found
-    ], ""
+        Hit(row.name, names.get(row.experiment_id, row.id), _url("studio:run", row.id))
+        for row in runs
+    ]
+
+
+@dataclass(frozen=True)
+class RunsFound:
+    """The runs of a search on a page of their own.
+
+    `lists`: experiments that have some, as their list of runs with the same filter.
+    `cut`: there are more than these.
+    """
+
+    hits: tuple[Hit, ...]
+    lists: tuple[Hit, ...]
+    cut: bool
+
+
+def runs_find(text: str) -> RunsFound:
+    """The newest MOST_RUNS runs of this name or id. Raises: Unavailable."""
+    found = tracking_finding.runs_named(text, MOST_RUNS + 1)
+    shown = found[:MOST_RUNS]
+    names = _experiment_names(shown)
+    named = (row.experiment_id for row in shown if text.lower() in row.name.lower())
+    places = list(dict.fromkeys(key for key in named if key in names))
+    lists = [Hit(names[key], "", url) for key in places[:MOST_LISTS] if (url := _list(key, text))]
+    return RunsFound(tuple(_run_hits(shown, names)), tuple(lists), len(found) > len(shown))
+
+
+def _list(experiment_id: str, text: str) -> str:
+    """An experiment's runs of that name; "" for a text that MLflow's filter cannot hold."""
+    try:
+        condition = clause_text("attributes", "run_name", "ILIKE", f"%{text}%")
+    except ValueError:
+        return ""
+    return f"{_url('studio:experiment', experiment_id)}?{urlencode({'filter': condition})}"
 
 
 def _models(text: str) -> tuple[list[Hit], str]:

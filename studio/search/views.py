@@ -6,12 +6,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from studio.search.finding import count_of, group_find, groups_find, text_clean
+from studio.search.finding import (
+    MOST_RUNS,
+    count_of,
+    group_find,
+    groups_find,
+    runs_find,
+    text_clean,
+)
 
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """The search as a page of its own, with an address."""
+    """The search as a page of its own, with an address; with `kind=runs` all runs of that name."""
+    text = text_clean(request.GET.get("q", ""))
+    if text and request.GET.get("kind") == "runs":
+        context = {"text": text, "found": runs_find(text), "most": MOST_RUNS}
+        return render(request, "studio/search/runs.html", context)
     return _answer(request, "studio/search/search.html")
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.charts.colours import run_colour
+from studio.charts.colours import RUN_COLOURS, run_colour
 from studio.comparing.axes import axis_of, plain
 from studio.comparing.figures import draw
 from studio.comparing.figures.base import FADED, Drawn
@@ -94,6 +94,41 @@ def test_runs_without_a_value_are_left_out_and_counted() -> None:
     assert drawn.notes == ["1 run has no value to draw for rmse and is left out."]
 
 
+def test_words_colour_the_dots_with_a_legend() -> None:
+    runs = some_runs(6)
+    runs += [run(n, params={"alpha": str(n)}, metrics={"rmse": 1.0}) for n in (20, 21)]
+    shown = {"chart": "scatter", "x": "params.alpha", "y": "metrics.rmse"}
+    figure = check(made(runs, **shown, colour="params.model"))
+    assert figure["layout"]["showlegend"]
+    names = [trace["name"] for trace in figure["data"]]
+    assert names == ["a", "b", "no value"]
+    colours = [trace["marker"]["color"] for trace in figure["data"]]
+    assert colours == [RUN_COLOURS[0], RUN_COLOURS[1], FADED]
+    assert [len(trace["x"]) for trace in figure["data"]] == [3, 3, 2]
+    assert len({trace["marker"]["symbol"] for trace in figure["data"]}) == 3
+
+
+def test_tags_colour_the_dots_and_the_rest_of_many_words_share_one_colour() -> None:
+    words = [*"aabbccddeeffgghh", "rare", ODD]
+    runs = [
+        run(n, params={"alpha": str(n)}, metrics={"rmse": 1.0}, tags={"team": word})
+        for n, word in enumerate(words)
+    ]
+    drawn = made(runs, chart="scatter", x="params.alpha", y="metrics.rmse", colour="tags.team")
+    data = check(drawn)["data"]
+    assert [trace["name"] for trace in data] == [*"abcdefgh", "other values"]
+    assert "The 8 commonest of 10 values have a colour." in drawn.notes
+
+
+def test_numbers_colour_the_dots_by_a_scale_and_moments_do_not() -> None:
+    shown = {"chart": "scatter", "x": "params.alpha", "y": "metrics.rmse"}
+    (trace,) = check(made(some_runs(4), **shown, colour="params.depth"))["data"]
+    assert trace["marker"]["color"] == [0.0, 1.0, 2.0, 0.0]
+    drawn = made(some_runs(4), **shown, colour="start")
+    assert check(drawn)["data"][0]["marker"]["color"] == [run_colour(r.id) for r in some_runs(4)]
+    assert drawn.notes == ["Moments cannot be shown as colour; the runs keep their own."]
+
+
 def test_a_run_has_its_colour_in_every_chart() -> None:
     runs = some_runs(4)
     own = [run_colour(item.id) for item in runs]
@@ -151,6 +186,11 @@ def test_too_few_runs_for_importance_are_told_so() -> None:
     sure = made(some_runs(24), chart="importance", metric="rmse")
     assert "epsilon squared" in sure.notes[0]
     assert not any("hint" in note for note in sure.notes)
+
+
+def test_bars_of_importance_have_a_colour_that_follows_the_theme() -> None:
+    figure = check(made(some_runs(24), chart="importance", metric="rmse"))
+    assert figure["data"][0]["marker"]["color"] == RUN_COLOURS[0]
 
 
 def test_text_is_text_for_plotly() -> None:

@@ -53,6 +53,23 @@ def test_csv_has_every_run_with_exact_values(person: Client, experiment: str) ->
     assert rows[0]["start"].endswith("+00:00")
 
 
+def test_a_formula_is_text_in_a_spreadsheet_and_a_number_stays_one(
+    person: Client, store: Store
+) -> None:
+    experiment = store.experiment("formulas")
+    formula = '=HYPERLINK("http://example.org";"x")'
+    store.run(
+        experiment,
+        formula,
+        metrics={"m": -1.5},
+        params={"f": "@SUM(A1)", "n": "-1.5e-3", "d": "-x"},
+    )
+    columns = ["metrics.m", "params.f", "params.n", "params.d"]
+    (row,) = csv.DictReader(io.StringIO(export(person, experiment, "csv", column=columns).decode()))
+    assert row["name"] == f"'{formula}"
+    assert [row[name] for name in columns] == ["-1.5", "'@SUM(A1)", "-1.5e-3", "'-x"]
+
+
 def test_parquet_has_types(person: Client, experiment: str) -> None:
     import pyarrow.parquet as pq
 

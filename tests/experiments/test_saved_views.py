@@ -98,6 +98,36 @@ def test_a_view_is_updated_and_deleted(person: Client, experiment: str) -> None:
     assert person.post(f"/views/{view.pk}/", {"action": "delete"}).status_code == 404
 
 
+def test_the_owner_renames_shares_and_unshares_a_view_in_the_page(
+    person: Client, other: Client, experiment: str
+) -> None:
+    view = save(person, experiment, shared="1")
+    page = f"/experiments/{experiment}/"
+    menu = f'<form method="post" action="/views/{view.pk}/">'
+    mine = person.get(page).content.decode()
+    assert re.search(rf'{menu}.*?name="name" value="best".*?name="shared" checked', mine, re.S)
+    assert menu not in other.get(page).content.decode()
+    person.post(f"/views/{view.pk}/", {"name": "<b> new"})
+    view.refresh_from_db()
+    assert (view.name, view.shared, view.query) == ("<b> new", False, QUERY)
+    assert "shared by ada" not in other.get(page).content.decode()
+    person.post(f"/views/{view.pk}/", {"name": "<b> new", "shared": "on"})
+    assert "shared by ada" in other.get(page).content.decode()
+    assert 'value="&lt;b&gt; new"' in person.get(page).content.decode()
+    other.post(f"/views/{view.pk}/", {"name": "stolen"})
+    view.refresh_from_db()
+    assert view.name == "<b> new"
+
+
+def test_a_view_cannot_take_the_name_of_another(person: Client, experiment: str) -> None:
+    view = save(person, experiment, "one")
+    save(person, experiment, "two")
+    html = person.post(f"/views/{view.pk}/", {"name": "two"}, follow=True).content.decode()
+    assert "You have a view of this name already" in html
+    view.refresh_from_db()
+    assert view.name == "one"
+
+
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb", "a\x00b"])
 def test_a_name_that_cannot_be_is_refused(person: Client, experiment: str, name: str) -> None:
     url = f"/experiments/{experiment}/views/"

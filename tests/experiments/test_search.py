@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -76,6 +77,32 @@ def test_no_more_than_six_of_a_kind_and_a_way_to_the_others(person: Client, stor
     html = person.get("/search/", {"q": "many"}).content.decode()
     assert len(re.findall(r'<a class="search-hit" href="/experiments/\d', html)) == 6
     assert 'href="/experiments/?q=many"' in html
+
+
+def test_more_runs_than_shown_are_told_and_are_on_a_page_of_their_own(
+    person: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = store.experiment("its <own>")
+    for number in range(7):
+        store.run(experiment, f"50 % it's {number}")
+    html = person.get("/search/", {"q": "50 % it's"}).content.decode()
+    assert len(re.findall(r'<a class="search-hit" href="/runs/', html)) == 6
+    more = unescape(re.search(r'<a class="search-hit more" href="([^"]+)">There are more', html)[1])
+    page = person.get(more).content.decode()
+    assert len(re.findall(r'<a class="search-hit" href="/runs/', page)) == 7
+    assert "Only the newest" not in page
+    listed = unescape(re.search(r'href="(/experiments/\d+/\?filter=[^"]+)"', page)[1])
+    assert len(re.findall(r'<tr id="row-', person.get(listed).content.decode())) == 7
+    monkeypatch.setattr(finding, "MOST_RUNS", 5)
+    assert "Only the newest" in person.get(more).content.decode()
+
+
+def test_six_runs_are_all_there_is(person: Client, store: Store) -> None:
+    experiment = store.experiment("few")
+    for number in range(6):
+        store.run(experiment, f"ridge {number}")
+    assert "There are more" not in person.get("/search/", {"q": "ridge"}).content.decode()
+    assert person.get("/search/", {"q": "\"'`", "kind": "runs"}).status_code == 200
 
 
 def test_what_is_archived_is_not_found(person: Client, store: Store) -> None:

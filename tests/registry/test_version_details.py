@@ -143,8 +143,35 @@ def test_headings_may_be_closed() -> None:
     assert markdown.render("#### #") == "<h6>#</h6>"
 
 
+def test_bars_make_a_table() -> None:
+    text = "see\n| name | n \\| m | |\n|:--|--:|:-:|\n| **a** <b> | `x` | c | d |\n| short\n\nend"
+    assert markdown.render(text) == (
+        '<p>see</p>\n<div class="notes-table"><table><thead><tr><th>name</th>'
+        '<th class="text-end">n | m</th><th class="text-center"></th></tr></thead><tbody>'
+        '<tr><td><strong>a</strong> &lt;b&gt;</td><td class="text-end"><code>x</code></td>'
+        '<td class="text-center">c</td></tr><tr><td>short</td></tr></tbody></table></div>'
+        "\n<p>end</p>"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a | b\nc | d", "a | b\n---", "a\n---", "| a |\n| b- |", "a|b\n-|"]
+)
+def test_bars_alone_make_no_table(text: str) -> None:
+    assert "<table" not in markdown.render(text)
+
+
+def test_no_table_grows_beyond_its_text() -> None:
+    wide = "|" * 100_000 + "\n" + "|-" * 100_000 + "\n" + "a\n" * 10_000
+    long = "|a" * 150 + "\n" + "|-" * 150 + "\n" + "a\n" * 20_000
+    started = time.process_time()
+    assert "<table" not in markdown.render(wide)
+    assert len(markdown.render(long)) < 30 * len(long)
+    assert time.process_time() - started < 2
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.text(alphabet="ab<>&\"'`*[]()#-\n /:1.\x00", max_size=80))
+@given(st.text(alphabet="ab<>&\"'`*[]()#-\n /:1.|\x00", max_size=80))
 def test_no_text_becomes_an_element_of_its_own(text: str) -> None:
     import html.parser
 
@@ -165,9 +192,9 @@ def test_no_text_becomes_an_element_of_its_own(text: str) -> None:
                 "h4",
                 "h5",
                 "h6",
-            }
+            } | {"div", "table", "thead", "tbody", "tr", "th", "td"}
             assert tag in names
-            assert {name for name, _value in attrs} <= {"href", "rel"}
+            assert {name for name, _value in attrs} <= {"href", "rel", "class"}
 
     Elements().feed(markdown.render(text))
 

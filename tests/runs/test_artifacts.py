@@ -155,3 +155,71 @@ async def test_a_file_is_streamed_under_asgi(store: Store) -> None:
     sizes = [len(chunk) async for chunk in answer.streaming_content]
     assert sum(sizes) == 2_000_000
     assert max(sizes) <= 256 * 1024
+
+
+# --- parts of files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "told", "body"),
+    [
+        ("bytes=0-", 206, "bytes 0-9/10", b"0123456789"),
+        ("bytes=2-4", 206, "bytes 2-4/10", b"234"),
+        ("bytes=8-99999", 206, "bytes 8-9/10", b"89"),
+        ("bytes=-3", 206, "bytes 7-9/10", b"789"),
+        ("bytes=-99", 206, "bytes 0-9/10", b"0123456789"),
+        ("bytes=10-", 416, "bytes */10", b""),
+        ("bytes=-0", 416, "bytes */10", b""),
+        ("bytes=5-2", 200, "", b"0123456789"),
+        ("bytes=0-1,3-4", 200, "", b"0123456789"),
+        ("bytes=-", 200, "", b"0123456789"),
+        ("lines=0-1", 200, "", b"0123456789"),
+        ("bytes=٣-", 200, "", b"0123456789"),
+    ],
+)
+@pytest.mark.parametrize(("path", "view"), [("tone.wav", "raw"), ("x.bin", "file")])
+def test_a_player_gets_the_part_it_asks_for(
+    person: Client,
+    store: Store,
+    run_id: str,
+    path: str,
+    view: str,
+    asked: str,
+    status: int,
+    told: str,
+    body: bytes,
+) -> None:
+    store.file(run_id, path, b"0123456789")
+    url = f"/runs/{run_id}/artifacts/{view}/"
+    answer = person.get(url, {"path": path}, headers={"Range": asked})
+    assert answer.status_code == status
+    assert answer.get("Content-Range", "") == told
+    assert answer["Content-Length"] == str(len(body))
+    assert b"".join(answer.streaming_content) == body
+    assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_parts_are_offered_and_not_given_of_what_may_have_changed(
+    person: Client, run_id: str
+) -> None:
+    assert raw(person, run_id, "tone.wav")["Accept-Ranges"] == "bytes"
+    assert "Accept-Ranges" not in raw(person, run_id, "page.html")
+    url = f"/runs/{run_id}/artifacts/raw/"
+    headers = {"Range": "bytes=1-", "If-Range": '"x"'}
+    assert person.get(url, {"path": "tone.wav"}, headers=headers).status_code == 200
+    assert person.head(url, {"path": "tone.wav"}, headers={"Range": "bytes=1-"}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_part_of_a_large_file_is_streamed_under_asgi(store: Store) -> None:
+    found = store.run(store.experiment("big"))
+    store.file(found, "big.wav", b"0123456789" * 200_000)
+    client = AsyncClient()
+    await client.aforce_login(await get_user_model().objects.acreate_user("ada", password="x"))
+    url = f"/runs/{found}/artifacts/raw/"
+    answer = await client.get(url, {"path": "big.wav"}, headers={"Range": "bytes=1000005-"})
+    chunks = [chunk async for chunk in answer.streaming_content]
+    assert answer.status_code == 206
+    assert b"".join(chunks) == (b"0123456789" * 200_000)[1_000_005:]
+    assert max(map(len, chunks)) <= 256 * 1024

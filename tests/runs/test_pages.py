@@ -111,3 +111,29 @@ def test_the_environment_of_a_model_is_shown(person: Client, store: Store) -> No
     assert "scikit-learn==1.6.1" in part
     models = person.get(f"/runs/{run_id}/models/").content.decode()
     assert f"/runs/{run_id}/model/?model=m" in models
+
+
+def test_a_parent_shows_its_children_and_they_show_it(person: Client, store: Store) -> None:
+    experiment = store.experiment("family")
+    parent = store.run(experiment, "parent")
+    tags = {"mlflow.parentRunId": parent}
+    children = [store.run(experiment, f"child <{n}>", tags=tags) for n in range(12)]
+    store.run(experiment, "other", end="FAILED")
+    store.client.delete_run(store.run(experiment, "gone", tags=tags))
+    html = person.get(f"/runs/{parent}/").content.decode()
+    assert re.search(r"Child runs</dt>\s*<dd[^>]*>\s*<a [^>]*>12</a>", html), html
+    part = person.get(f"/runs/{parent}/below/").content.decode()
+    assert part.count("Finished") == 10
+    assert "child &lt;11&gt;" in part
+    assert "gone" not in part
+    everyone = unescape(re.search(r'<a href="([^"]+filter=[^"]+)"', part)[1])
+    listed = person.get(everyone).content.decode()
+    assert all(child in listed for child in children)
+    assert "other" not in text_of(listed.partition("<tbody")[2].partition("</tbody")[0])
+    assert f'href="/runs/{parent}/"' in person.get(f"/runs/{children[0]}/").content.decode()
+
+
+def test_a_run_without_children_has_no_part_for_them(person: Client, store: Store) -> None:
+    run_id = store.run(store.experiment("alone"))
+    assert f"/runs/{run_id}/below/" not in person.get(f"/runs/{run_id}/").content.decode()
+    assert person.get(f"/runs/{run_id}/below/").content.decode().strip() == ""

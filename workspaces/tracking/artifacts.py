@@ -49,6 +49,23 @@ class OpenArtifact:
     size: int | None
     _chunks: Iterator[bytes]
     _release: Callable[[], None] | None = None  # also when nothing was read
+    _handle: IO[bytes] | None = None  # of a file that lies here
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether `part` can be read: the file lies here, so nothing is fetched for it."""
+        return self._handle is not None and self.size is not None
+
+    def part(self, first: int, length: int) -> Iterator[bytes]:
+        """`length` bytes from the byte `first` on; closes the file at its end. See `has_parts`."""
+        handle = self._handle
+        if handle is None:
+            raise ValueError("only a file that lies here has parts")
+        with handle:
+            handle.seek(first)
+            while length > 0 and (chunk := handle.read(min(CHUNK, length))):
+                length -= len(chunk)
+                yield chunk
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -180,7 +197,7 @@ def _from_file(handle: IO[bytes], size: int) -> OpenArtifact:
             while chunk := handle.read(CHUNK):
                 yield chunk
 
-    return OpenArtifact(size, chunks(), handle.close)
+    return OpenArtifact(size, chunks(), handle.close, handle)
 
 
 def _body(answer: Any) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from studio.charts.colours import RUN_COLOURS
 from studio.comparing.axes import plain
 from studio.comparing.figures.base import Drawn, layout
 from studio.comparing.importance import FEWEST_RUNS, FEWEST_SURE, Importance, importances
@@ -68,7 +69,7 @@ def _bars(found: Sequence[Importance]) -> dict[str, Any]:
         "y": list(range(len(shown))),
         "text": [f"{item.share:.0%}" for item in shown],
         "customdata": names,
-        "marker": {"color": "#2b7bba"},
+        "marker": {"color": RUN_COLOURS[0]},
         "hovertemplate": "<b>%{customdata}</b><br>%{x:.3f}<extra></extra>",
     }
     more = layout(

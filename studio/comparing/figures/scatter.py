@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from studio.charts.colours import RUN_COLOURS
 from studio.comparing.axes import Axis, axis_of
 from studio.comparing.figures.base import (
+    FADED,
     SCALE,
     Drawn,
     hover,
@@ -22,6 +25,16 @@ from studio.comparing.settings import ChartSettings
 from workspaces.tracking.values import Run
 
 MOST_GROUPS = 40
+FORMS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "cross",
+    "x",
+    "star",
+)  # one for each of RUN_COLOURS
 
 
 def scatter(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
@@ -31,22 +44,70 @@ def scatter(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
     places, notes = whole(runs, [x, y])
     if not places:
         return Drawn(empty=nothing(settings.x, settings.y))
-    trace = points(runs, places, x, y)
-    if settings.colour:
-        notes += _coloured(trace["marker"], axis_of(runs, settings.colour), places)
-    figure = {"data": [trace], "layout": layout(x, y)}
+    traces, around = _dots(settings, runs, places, x, y, notes)
+    figure = {"data": traces, "layout": layout(x, y, **around)}
     logs_set(figure, settings, notes)
     return Drawn(figure, notes)
 
 
-def _coloured(marker: dict[str, Any], axis: Axis, places: Sequence[int]) -> list[str]:
-    """Colours by a number in place of the runs' own."""
-    if not axis.is_number:
-        return [_("Only numbers can be shown as colour; the runs keep their own.")]
-    values = [axis.values[place] for place in places]
-    marker |= {"color": values, "colorscale": SCALE, "showscale": True,
-               "colorbar": {"title": {"text": axis.label}, "thickness": 12}}  # fmt: skip
-    return []
+def _dots(
+    settings: ChartSettings,
+    runs: Sequence[Run],
+    places: Sequence[int],
+    x: Axis,
+    y: Axis,
+    notes: list[str],
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The dots in their colours, and what the layout needs for them; adds to the notes."""
+    trace = points(runs, places, x, y)
+    if settings.colour is None:
+        return [trace], {}
+    axis = axis_of(runs, settings.colour)
+    if axis.is_number:
+        bar = {"title": {"text": axis.label}, "thickness": 12}
+        values = [axis.values[place] for place in places]
+        scale = {"color": values, "colorscale": SCALE, "showscale": True, "colorbar": bar}
+        trace["marker"] |= scale
+        return [trace], {}
+    if axis.is_time:
+        notes.append(_("Moments cannot be shown as colour; the runs keep their own."))
+        return [trace], {}
+    groups = _by_word(axis, places, notes)
+    legend = {"orientation": "h", "y": -0.2, "title": {"text": f"{axis.label}: "}}
+    traces = [
+        _group_trace(points(runs, members, x, y), name, number)
+        for number, (name, members) in groups.items()
+    ]
+    return traces, {"showlegend": True, "legend": legend}
+
+
+def _by_word(
+    axis: Axis, places: Sequence[int], notes: list[str]
+) -> dict[int | None, tuple[str, list[int]]]:
+    """Places of the dots by the number of their colour; None for those without a word of their own.
+
+    Where there are more words than colours, the commonest have one.
+    """
+    counts = Counter(axis.values[place] for place in places if axis.values[place] is not None)
+    words = sorted(sorted(counts), key=lambda word: -counts[word])[: len(RUN_COLOURS)]
+    if len(counts) > len(words):
+        shown = {"shown": len(words), "all": len(counts)}
+        notes.append(_("The %(shown)s commonest of %(all)s values have a colour.") % shown)
+    found: dict[int | None, tuple[str, list[int]]] = {}
+    for number, word in enumerate(sorted(words)):
+        found[number] = (word, [place for place in places if axis.values[place] == word])
+    rest = [place for place in places if axis.values[place] not in set(words)]
+    if rest:
+        found[None] = (_("other values") if len(counts) > len(words) else _("no value"), rest)
+    return found
+
+
+def _group_trace(trace: dict[str, Any], name: str, number: int | None) -> dict[str, Any]:
+    """Dots of one colour, and of a form of their own for who sees no colours."""
+    colour = FADED if number is None else RUN_COLOURS[number]
+    form = "circle-open" if number is None else FORMS[number]
+    marker = trace["marker"] | {"color": colour, "symbol": form}
+    return trace | {"name": name, "showlegend": True, "marker": marker}
 
 
 def box(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
