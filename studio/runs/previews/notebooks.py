@@ -127,7 +127,10 @@ def _cell(cell: dict[str, Any], budget: _Budget) -> Cell:
     ]
     count = cell.get("execution_count", cell.get("prompt_number"))
     return Cell(
-        "code", highlight(source, "py"), str(count) if isinstance(count, int) else "", tuple(shown)
+        "code",
+        highlight(source, "python"),
+        str(count) if isinstance(count, int) else "",
+        tuple(shown),
     )
 
 
