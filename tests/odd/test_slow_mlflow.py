@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory, override_settings
+from django.urls import path
 
 from studio.middleware import DeadlineMiddleware
 from tests.odd.bad_server import BadServer
@@ -100,9 +103,9 @@ LIMITED = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "limited"), LIMITED)
+@pytest.mark.parametrize(("method", "address", "limited"), LIMITED)
 def test_pages_have_a_limit_and_changes_and_the_api_have_none(
-    method: str, path: str, limited: bool
+    method: str, address: str, limited: bool
 ) -> None:
     seen = []
 
@@ -113,11 +116,33 @@ def test_pages_have_a_limit_and_changes_and_the_api_have_none(
     async def later(request: HttpRequest) -> HttpResponse:
         return await asyncio.to_thread(sync, request)
 
-    request = getattr(RequestFactory(), method)(path)
+    request = getattr(RequestFactory(), method)(address)
     DeadlineMiddleware(sync)(request)
     asyncio.run(DeadlineMiddleware(later)(request))  # type: ignore[arg-type]
     assert seen == [limited, limited]
     assert deadline.seconds_left() is None
+
+
+@login_not_required
+def told(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(deadline.seconds_left() is not None))
+
+
+@login_not_required
+@deadline.lifted()
+def sent(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(deadline.seconds_left() is not None))
+
+
+urlpatterns = [path("told/", told), path("sent/", sent)]
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_views_have_the_limit_under_asgi_as_well(db: None) -> None:
+    """Django runs them in a thread there."""
+    get = async_to_sync(AsyncClient().get)
+    assert get("/told/").content == b"True"
+    assert get("/sent/").content == b"False"
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +175,8 @@ def test_every_page_says_so_within_five_seconds(
     bad_server.late_s = LATE_S
     found = problems_at_once(person, pages, SLOWEST_S)  # those that say so are none of them
     assert [text for text in found if not IN_TIME.search(text)] == []
-    answer, seconds = Call("run", f"/compare/?run={place.runs[0]}").send(person)
+    runs = "&run=".join(place.runs)
+    answer, seconds = Call("compare", f"/compare/?run={runs}").send(person)
     assert answer.status_code == 503
     assert b"did not answer" in answer.body
     assert b"Try again" in answer.body
