@@ -1,12 +1,15 @@
-"""Content security policy by zone. /mlflow/ has its own, set by the proxy."""
+"""The policy of pages (/mlflow/ has its own, set by the proxy) and how long a page may wait."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from workspaces import deadline
 
 PAGES = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -36,6 +39,34 @@ class ContentSecurityPolicyMiddleware:
 
     async def _later(self, answer: Awaitable[Answer]) -> Answer:
         return _with_policy(await answer)
+
+
+class DeadlineMiddleware:
+    """Holds pages and fragments to `workspaces.deadline`.
+
+    Not the API, whose callers have timeouts of their own, and nothing that changes something: what
+    was begun for many runs is not cut short.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
+        if request.method not in {"GET", "HEAD"} or request.path_info.startswith("/api/"):
+            return self.get_response(request)
+        if iscoroutinefunction(self.get_response):
+            return self._later(request)
+        with deadline.page():
+            return self.get_response(request)
+
+    async def _later(self, request: HttpRequest) -> Answer:
+        with deadline.page():
+            return await cast("Awaitable[Answer]", self.get_response(request))
 
 
 def _with_policy(answer: Answer) -> Answer:

@@ -14,12 +14,14 @@ from django_htmx.http import HttpResponseClientRedirect
 from registry import selectors, services
 from registry.downloads import archive_response
 from registry.forms import NotesForm, problem_add
+from workspaces import deadline
 from workspaces.errors import Invalid, Problem
 
 UNPROCESSABLE = 422
 
 
 @require_safe
+@deadline.lifted()
 def download(request: HttpRequest, name: str, version: str) -> HttpResponseBase:
     """All files of a version as one zip."""
     return archive_response(request, name, version)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from studio.runs.previews.kinds import kind_of
+from workspaces.deadline import in_threads
 from workspaces.errors import Problem
 from workspaces.tracking.artifacts import artifacts_list
 from workspaces.tracking.values import Run
@@ -68,8 +68,7 @@ def images_of(runs: Sequence[Run], wanted: str = "", budget_s: float = BUDGET_S)
         budget_s: seconds after which no further folder is looked into.
     """
     deadline = time.monotonic() + budget_s
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        looked = list(pool.map(lambda run: _look(run, deadline), runs))
+    looked = in_threads(lambda run: _look(run, deadline), runs, at_once=AT_ONCE)
     found = [names for names, _complete, _read in looked]
     counts: dict[str, int] = {}
     for names in found:

@@ -29,7 +29,7 @@ from studio.comparing.settings import (
     settings_fill,
     settings_parse,
 )
-from workspaces import tracking
+from workspaces import deadline, tracking
 from workspaces.errors import Invalid, Problem
 
 CURVES_AT_ONCE = 12
@@ -184,6 +184,7 @@ def chart_context(request: HttpRequest, made: CompareChart, ids: list[str]) -> d
 
 
 @require_safe
+@deadline.lifted()
 def chart_csv(request: HttpRequest) -> HttpResponseBase:
     """The numbers behind a chart, exact and complete."""
     chosen = _chosen(request)
@@ -194,6 +195,7 @@ def chart_csv(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_safe
+@deadline.lifted()
 def table_csv(request: HttpRequest) -> HttpResponseBase:
     """The table of the compare page: a row per run, a column per fact, all that there is."""
     chosen = _chosen(request)

@@ -21,7 +21,7 @@ from studio.experiments.models import SavedView
 from studio.experiments.selectors import ListQuery, columns_for
 from studio.experiments.views import columns_remembered
 from studio.streaming import download
-from workspaces import tracking
+from workspaces import deadline, tracking
 from workspaces.errors import Invalid, Problem
 
 
@@ -80,6 +80,7 @@ def view_url(row: SavedView) -> str:
 
 
 @require_safe
+@deadline.lifted()
 def runs_export(request: HttpRequest, experiment_id: str) -> HttpResponseBase:
     """All runs of the view as a file."""
     kind = request.GET.get("format", "")

@@ -18,7 +18,7 @@ from studio.runs.places import Place, place_of
 from studio.runs.previews.kinds import FRAMED, kind_of
 from studio.runs.previews.making import preview_make
 from studio.runs.responses import artifact_download, artifact_inline, attachment_streamed
-from workspaces import tracking
+from workspaces import deadline, tracking
 from workspaces.errors import NotFound
 from workspaces.tracking.artifacts import (
     artifact_open,
@@ -90,6 +90,7 @@ def _preview(request: HttpRequest, found: Run, place: Place, path: str) -> dict[
 
 @require_safe
 @xframe_options_sameorigin
+@deadline.lifted()
 def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """An image, a sound, a PDF or a page for the preview, in a sandbox; else a download."""
     place, path = _place(request, tracking.run_get(run_id))
@@ -100,6 +101,7 @@ def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @require_safe
+@deadline.lifted()
 def file(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """One file as a download."""
     place, path = _place(request, tracking.run_get(run_id))
@@ -107,6 +109,7 @@ def file(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @require_safe
+@deadline.lifted()
 def archive(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A folder, or everything, as one zip."""
     place, path = _place(request, tracking.run_get(run_id))

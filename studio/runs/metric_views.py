@@ -20,7 +20,7 @@ from studio.charts.view import ChartView
 from studio.runs.metrics import metrics_page, rows_of
 from studio.runs.responses import attachment_streamed
 from studio.templatetags.studio import number
-from workspaces import tracking
+from workspaces import deadline, tracking
 from workspaces.tracking.history.reading import history_rows, metrics_latest
 from workspaces.tracking.status import run_status
 from workspaces.tracking.values import OPEN
@@ -69,6 +69,7 @@ def chart(request: HttpRequest, run_id: str) -> HttpResponse:
 
 
 @require_safe
+@deadline.lifted()
 def history_csv(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """Every value of one metric, exactly."""
     key = request.GET.get("key", "")

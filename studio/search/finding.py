@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -212,13 +212,8 @@ def groups_find(text: str) -> list[Group]:
 
 
 def _later(key: str, text: str) -> Future[Group]:
-    language = translation.get_language() or "en"
-
-    def find() -> Group:
-        with translation.override(language):
-            return group_find(key, text)
-
-    return _pool.submit(find)
+    """In the language and within the limit of this page."""
+    return _pool.submit(copy_context().run, group_find, key, text)
 
 
 def count_of(groups: Sequence[Group]) -> int:

@@ -1,8 +1,10 @@
-"""A tracking server that is broken in the way a test asks for."""
+"""A tracking server that is broken, or slow, in the way a test asks for."""
 
 from __future__ import annotations
 
 import threading
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -12,10 +14,14 @@ WAYS = ("slow", "500", "500 json", "half", "cut", "html", "html 404", "other jso
 
 
 class BadServer:
-    """Answers every request in one of WAYS; `way` may be changed at any time."""
+    """Answers every request in one of WAYS; `way` may be changed at any time.
+
+    With "late" it gives the answer of the server `behind`, `late_s` seconds later.
+    """
 
     def __init__(self) -> None:
         self.way = "html"
+        self.behind, self.late_s, self.asked = "", 2.0, 0
         self.over = threading.Event()
         server = self
 
@@ -24,8 +30,12 @@ class BadServer:
                 pass
 
             def do_GET(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                server.answer(self)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                server.asked += 1
+                if server.way == "late":
+                    server.pass_on(self, body)
+                else:
+                    server.answer(self)
 
             do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
 
@@ -60,7 +70,26 @@ class BadServer:
             "list": (200, "application/json", b'["a", 1]', 0),
             "empty": (200, "application/json", b"", 0),
         }
-        status, kind, body, missing = answers.get(self.way, answers["500"])
+        self.send(request, *answers.get(self.way, answers["500"]))
+
+    def pass_on(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        self.over.wait(self.late_s)
+        headers = {"Content-Type": request.headers.get("Content-Type", "application/json")}
+        asked = urllib.request.Request(
+            self.behind + request.path, body or None, headers, method=request.command
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                self.send(request, answer.status, answer.headers["Content-Type"], answer.read())
+        except urllib.error.HTTPError as error:
+            self.send(request, error.code, error.headers["Content-Type"], error.read())
+        except OSError:
+            pass  # the test is over, and with it the server behind
+
+    @staticmethod
+    def send(
+        request: BaseHTTPRequestHandler, status: int, kind: str, body: bytes, missing: int = 0
+    ) -> None:
         try:
             request.send_response(status)
             request.send_header("Content-Type", kind)

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +16,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
+from sqlalchemy.exc import OperationalError
 
 from studio.comparing.api_urls import urlpatterns as comparing_api
 from studio.comparing.urls import urlpatterns as comparing
@@ -28,9 +29,10 @@ from tests.odd.calls import Call, Place, changes, names_of, reads, rows_made
 from tests.tracking.made_stores import postgres_database
 from tests.tracking.mlflow_store import Store, open_store, use
 from tests.tracking.stock_server import free_port
-from workspaces import tracking
+from workspaces import deadline, tracking
 from workspaces.errors import Unavailable
 from workspaces.tracking.store import opening as tracking_stores
+from workspaces.tracking.store import waiting
 from workspaces.tracking.store.bugs import answer_read
 from workspaces.tracking.store.database import cursor_of, reading
 from workspaces.tracking.store.errors import mlflow_errors
@@ -51,6 +53,7 @@ LISTS = {  # MLflow itself says by an empty answer that there is nothing
     *("api:experiments", "api:compare", "api:runs-archive", "api:runs-restore"),
 }
 OFTEN = {"500", "half", "html", "other json"}  # the other ways are for the soak
+SILENT = {"experiments", "experiment", "run", "run-tab", "run-chart", "board", "leaderboard"}
 ELSEWHERE = ("/services/", "/models/", "/targets/", "/environments/", "/tokens/", "/deploy/")
 
 
@@ -280,14 +283,63 @@ def test_a_database_server_that_is_away_is_said_so(
         tracking.run_get(place.runs[0])
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_database_server_that_falls_silent_is_said_so(
+    person: Client, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections stand, and are answered by nothing: neither old ones nor new ones."""
+    from mlflow import MlflowClient
+
+    with postgres_database(postgres_url, "slipway_silent") as url, Relay(url) as relay:
+        uri = relay.url.replace("postgres://", "postgresql+psycopg://")
+        use(monkeypatch, tracking_uri=relay.url, artifact_root=str(tmp_path))
+        place = logged(Store(uri, tmp_path, MlflowClient(uri, uri)))
+        page = f"/runs/{place.runs[0]}/"
+        assert person.get(page).status_code == 200
+        relay.silent.set()
+        pages = [one for one in reads(place) if not one.is_api and one.name in SILENT]
+        assert problems_at_once(person, pages, ONE_WAIT_S) == []
+        with deadline.page(), pytest.raises(Unavailable, match="did not answer"):
+            tracking.run_get(place.runs[0])
+        relay.silent.clear()
+        assert person.get(page).status_code == 200
+        MlflowClient(uri, uri)._tracking_client.store.engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("limited", [True, False])
+def test_only_a_page_gives_up_a_long_query(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, limited: bool
+) -> None:
+    import sqlalchemy
+
+    monkeypatch.setattr(waiting, "SILENCE_S", 0.3)
+    uri = postgres_url.replace("postgres://", "postgresql+psycopg://")
+    engine = sqlalchemy.create_engine(uri, pool_pre_ping=True)
+    waiting.database_bound(engine)
+    query = sqlalchemy.text("SELECT pg_sleep(0.8)")
+    try:
+        with engine.connect() as session:
+            session.execute(sqlalchemy.text("SELECT 1"))
+        given_up = pytest.raises(OperationalError) if limited else nullcontext()
+        with deadline.page() if limited else nullcontext(), given_up, engine.connect() as session:
+            session.execute(query)
+        with deadline.page(), engine.connect() as session:
+            assert session.execute(sqlalchemy.text("SELECT 1")).scalar() == 1
+    finally:
+        engine.dispose()
+
+
 class Relay:
-    """Stands between the studio and PostgreSQL until it is cut."""
+    """Stands between the studio and PostgreSQL until it is cut; passes nothing while `silent`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.there = (parts.hostname or "127.0.0.1", parts.port or 5432)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.open: list[socket.socket] = []
+        self.silent = threading.Event()
         account = parts.netloc.rpartition("@")[0]
         port = self.listener.getsockname()[1]
         self.url = urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}"))
@@ -310,11 +362,11 @@ class Relay:
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _pass(source: socket.socket, sink: socket.socket) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                sink.sendall(data)
+                if not self.silent.is_set():
+                    sink.sendall(data)
         except OSError:
             pass  # cut
         for end in (source, sink):

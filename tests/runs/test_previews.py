@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.runs.previews.highlighting import LONGEST, highlight, language_of
+from studio.runs.previews.highlighting import _BY_EXTENSION, LONGEST, highlight, language_of
 from studio.runs.previews.kinds import kind_of
 from studio.runs.previews.making import JSON_BYTES, NOTEBOOK_BYTES, TEXT_BYTES, preview_make
 
@@ -114,8 +115,8 @@ def test_code_is_coloured_and_escaped() -> None:
 
 @settings(deadline=None)
 @given(
-    st.text("ab'\"#/*-\\\n<&`{ 0.9eE+;", max_size=120),
-    st.sampled_from(["py", "js", "sql", "yaml", "json", "sh", "r", "jl", "css", "xml", ""]),
+    st.text("ab'\"#/*-\\\r\n\ufeff<&`{ 0.9eE+;", max_size=120),
+    st.sampled_from([*sorted(set(_BY_EXTENSION.values())), ""]),
 )
 def test_colouring_loses_and_adds_nothing(text: str, language: str) -> None:
     from html import unescape
@@ -126,20 +127,29 @@ def test_colouring_loses_and_adds_nothing(text: str, language: str) -> None:
     assert "<" not in sub(r"</?span( class=\"hl-[a-z]+\")?>", "", html)
 
 
-def test_colouring_stays_quick_on_long_and_odd_text() -> None:
-    for odd in ("'" * LONGEST, "/*" * (LONGEST // 2), '"""' * (LONGEST // 3), "1e" * 90_000):
-        assert highlight(odd, "py")
-        assert highlight(odd, "js")
-    assert str(highlight("def " * LONGEST, "py")) == "def " * LONGEST
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_colouring_stays_quick_on_long_and_odd_text(language: str) -> None:
+    for odd in ("'", "/*", '"""', "1e", "a:", "[{", "<", "\\"):
+        assert highlight(odd * (LONGEST // len(odd)), language)
+    assert str(highlight("def " * LONGEST, language)) == "def " * LONGEST
+
+
+def test_code_that_is_html_stays_text() -> None:
+    hostile = b'"</pre><script>alert(1)</script>" # <img src=x onerror=alert(2)>\n</span>'
+    for name in ("a.py", "a.js", "a.xml", "a.css", "a.zzz", "a.diff"):
+        html = str(shown(name, hostile).html)
+        assert re.sub(r'<span class="hl-[a-z]+">|</span>', "", html).count("<") == 0
+        assert "style=" not in html
 
 
 @pytest.mark.parametrize(
     ("path", "language"),
     [
-        ("a/b.PY", "py"),
+        ("a/b.PY", "python"),
         ("x.yaml", "yaml"),
         ("MLmodel", "yaml"),
-        ("Dockerfile", "sh"),
+        ("a/Dockerfile", "docker"),
         ("a.zzz", ""),
     ],
 )

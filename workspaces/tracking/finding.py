@@ -7,12 +7,12 @@ by narrow SQL over MLflow's own tables, a remote server by its API.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
+from workspaces.deadline import in_threads
 from workspaces.errors import NotFound
 from workspaces.tracking import experiment_get, experiments_search, runs_search
 from workspaces.tracking.offsets import offset_of, page_of
@@ -168,9 +168,8 @@ def experiments_by_id(ids: Collection[str]) -> dict[str, Experiment]:
     """Experiments that still exist, archived ones as well; over HTTP one call each."""
     wanted = [one for one in ids if one.isdigit() or settings.SLIPWAY.tracking_is_remote]
     if settings.SLIPWAY.tracking_is_remote:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            found = [one for one in pool.map(_experiment_or_none, wanted) if one is not None]
-        return {one.id: one for one in found}
+        asked = in_threads(_experiment_or_none, wanted, at_once=8)
+        return {one.id: one for one in asked if one is not None}
     store, _registry = stores()
     with mlflow_errors(), store.ManagedSessionMaker() as session:
         from mlflow.store.tracking.dbmodels.models import SqlExperiment

@@ -14,8 +14,10 @@ from django.conf import settings
 
 from workspaces.errors import NotFound
 from workspaces.tracking import run_get
+from workspaces.tracking.sql.rows import runs_of
+from workspaces.tracking.store.database import reading
 from workspaces.tracking.store.opening import mlflow_errors, stores
-from workspaces.tracking.values import Run, measured, moment, run_value
+from workspaces.tracking.values import EVERYTHING, Run, run_value
 
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 MOST_EXPERIMENTS = 20  # asked over HTTP for runs of which only the id is known
@@ -32,71 +34,13 @@ def runs_read(run_ids: Iterable[str]) -> list[Run]:
     wanted = [run_id for run_id in dict.fromkeys(run_ids) if RUN_ID.fullmatch(run_id)]
     if not wanted:
         return []
+    if not settings.SLIPWAY.tracking_is_remote:
+        with reading() as session:
+            return list(runs_of(session, wanted, EVERYTHING, links=False))
     store, _registry = stores()
     with mlflow_errors():
-        if settings.SLIPWAY.tracking_is_remote:
-            found = _over_http(store, wanted)
-        else:
-            found = _from_database(store, wanted)
+        found = _over_http(store, wanted)
     return [found[run_id] for run_id in wanted if run_id in found]
-
-
-def _from_database(store: Any, wanted: Sequence[str]) -> dict[str, Run]:
-    """Plain columns of four tables: MLflow's entities take several times as long."""
-    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
-    from sqlalchemy import select
-
-    def rows(session: Any, table: Any, *columns: Any) -> Any:
-        return session.execute(select(*columns).where(table.run_uuid.in_(wanted))).all()
-
-    with store.ManagedSessionMaker() as session:
-        heads = rows(session, SqlRun, SqlRun.run_uuid, SqlRun.name, SqlRun.experiment_id,
-                     SqlRun.status, SqlRun.lifecycle_stage, SqlRun.user_id, SqlRun.start_time,
-                     SqlRun.end_time, SqlRun.artifact_uri)  # fmt: skip
-        params = rows(session, SqlParam, SqlParam.run_uuid, SqlParam.key, SqlParam.value)
-        tags = rows(session, SqlTag, SqlTag.run_uuid, SqlTag.key, SqlTag.value)
-        last = SqlLatestMetric
-        metrics = rows(session, last, last.run_uuid, last.key, last.value, last.is_nan, last.step)
-    return _runs_of(heads, _grouped(params), _grouped(tags), metrics)
-
-
-def _grouped(rows: Iterable[Any]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for run_id, key, value in rows:
-        found.setdefault(run_id, {})[key] = value or ""
-    return found
-
-
-def _runs_of(
-    heads: Iterable[Any],
-    params: dict[str, dict[str, str]],
-    tags: dict[str, dict[str, str]],
-    metrics: Iterable[Any],
-) -> dict[str, Run]:
-    values: dict[str, dict[str, float]] = {}
-    steps: dict[str, dict[str, int]] = {}
-    for run_id, key, value, is_nan, step in metrics:
-        values.setdefault(run_id, {})[key] = float("nan") if is_nan else measured(value)
-        steps.setdefault(run_id, {})[key] = step
-    found = {}
-    for run_id, name, experiment, status, stage, user, start, end, uri in heads:
-        own = tags.get(run_id, {})
-        found[run_id] = Run(
-            id=run_id,
-            name=name or own.get("mlflow.runName", "") or run_id,
-            experiment_id=str(experiment),
-            status=str(status),
-            deleted=stage == "deleted",
-            user=own.get("mlflow.user", "") or user or "",
-            started_at=moment(start),
-            ended_at=moment(end),
-            artifact_uri=uri or "",
-            params=dict(sorted(params.get(run_id, {}).items())),
-            metrics=dict(sorted(values.get(run_id, {}).items())),
-            tags=own,
-            steps=steps.get(run_id, {}),
-        )
-    return found
 
 
 def _over_http(store: Any, wanted: Sequence[str]) -> dict[str, Run]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from workspaces.deadline import in_threads
 from workspaces.errors import Invalid, NotFound
 from workspaces.tracking.sql.runs import runs_page
 from workspaces.tracking.sql.search import View
@@ -146,8 +146,7 @@ def experiments_activity(ids: Iterable[str]) -> dict[str, Activity]:
     with mlflow_errors():
         if activity_is_cheap():
             return _activity_from_database(store, wanted)
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            return dict(zip(wanted, pool.map(_last_run, wanted), strict=True))
+        return dict(zip(wanted, in_threads(_last_run, wanted, at_once=8), strict=True))
 
 
 def _activity_from_database(store: Any, ids: list[str]) -> dict[str, Activity]:

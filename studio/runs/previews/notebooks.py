@@ -26,6 +26,7 @@ TEXT_CHARACTERS = 20_000  # of one output
 SOURCE_CHARACTERS = 100_000
 PICTURE_BYTES = 8_000_000  # of all pictures together
 ALL_CHARACTERS = 1_500_000  # of all sources and outputs together
+COLOURED = 200_000  # of them; what comes after is plain, since the oddest code takes long
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -125,9 +126,13 @@ def _cell(cell: dict[str, Any], budget: _Budget) -> Cell:
         if isinstance(raw, dict)
         for output in _outputs(raw, budget)
     ]
+    language = "python" if budget.characters > ALL_CHARACTERS - COLOURED else ""
     count = cell.get("execution_count", cell.get("prompt_number"))
     return Cell(
-        "code", highlight(source, "py"), str(count) if isinstance(count, int) else "", tuple(shown)
+        "code",
+        highlight(source, language),
+        str(count) if isinstance(count, int) else "",
+        tuple(shown),
     )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from workspaces.deadline import in_threads
 from workspaces.errors import Invalid, NotFound
 from workspaces.tracking.history.series import Axis, Series, Tail, clipped, series_from
 from workspaces.tracking.store.bugs import answer_read
@@ -74,8 +74,7 @@ def _one_by_one(
         except (NotFound, Invalid):
             return series_from([])
 
-    with ThreadPoolExecutor(max_workers=CALLS) as pool:
-        return dict(zip(ids, pool.map(one, ids), strict=True))
+    return dict(zip(ids, in_threads(one, ids, at_once=CALLS), strict=True))
 
 
 def _sampled(
@@ -175,6 +174,5 @@ def metrics_latest(
         rows = [row for row in metrics if chosen is None or row.key in chosen]
         return {row.key: Point(row.step, row.timestamp, measured(row.value)) for row in rows}
 
-    with ThreadPoolExecutor(max_workers=CALLS) as pool:
-        found = zip(run_ids, pool.map(one, run_ids), strict=True)
+    found = zip(run_ids, in_threads(one, run_ids, at_once=CALLS), strict=True)
     return {run_id: points for run_id, points in found if points is not None}

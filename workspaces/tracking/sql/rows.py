@@ -13,15 +13,21 @@ from workspaces.tracking.values import OWN_TAGS, Dataset, Only, Run, measured, m
 CONTEXT = "mlflow.data.context"
 
 
-def runs_of(session: Any, run_ids: Sequence[str], only: Only) -> tuple[Run, ...]:
-    """Runs in the order of their ids; those that went meanwhile are left out."""
+def runs_of(
+    session: Any, run_ids: Sequence[str], only: Only, *, links: bool = True
+) -> tuple[Run, ...]:
+    """Runs in the order of their ids; those that went meanwhile are left out.
+
+    Args:
+        links: read the runs' datasets and logged models as well.
+    """
     found: dict[str, Run] = {}
     for ids in pieces(run_ids):
-        found |= _piece(session, ids, only)
+        found |= _piece(session, ids, only, links)
     return tuple(found[run_id] for run_id in run_ids if run_id in found)
 
 
-def _piece(session: Any, ids: list[str], only: Only) -> dict[str, Run]:
+def _piece(session: Any, ids: list[str], only: Only, links: bool) -> dict[str, Run]:
     from sqlalchemy import select
 
     runs = tables().runs.c
@@ -29,7 +35,8 @@ def _piece(session: Any, ids: list[str], only: Only) -> dict[str, Run]:
     params = _pairs(session, tables().params, ids, only.params)
     tag_names = None if only.tags is None else (*only.tags, *OWN_TAGS)
     tags = _pairs(session, tables().tags, ids, tag_names)
-    datasets, models = _datasets(session, ids), _models(session, ids)
+    datasets = _datasets(session, ids) if links else {}
+    models = _models(session, ids) if links else {}
     columns = (
         *(runs.run_uuid, runs.name, runs.experiment_id, runs.status, runs.lifecycle_stage),
         *(runs.user_id, runs.start_time, runs.end_time, runs.artifact_uri),
@@ -81,7 +88,7 @@ def _pairs(
     query = select(table.c.run_uuid, table.c.key, table.c.value)
     found: dict[str, dict[str, str]] = {}
     for run_id, key, value in _named(session, query, table.c, ids, names):
-        found.setdefault(run_id, {})[key] = value
+        found.setdefault(run_id, {})[key] = value or ""
     return found
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from workspaces import deadline
 from workspaces.errors import Invalid, NotFound, Problem, Unavailable
 from workspaces.tracking.store.bugs import BUGS, bug_in
 
@@ -98,8 +99,10 @@ def _from_database(error: Exception) -> bool:
 def _unavailable_sentence(error: Exception) -> str:
     where = without_password(settings.SLIPWAY.tracking_uri)
     if "database is locked" in str(error):
+        deadline.give_up()
         return _("MLflow's database is locked: something writes into it for long.")
     if "timeout" in str(error).lower() or "timed out" in str(error).lower():
+        deadline.give_up()
         return _("MLflow at %(where)s did not answer within %(seconds)s s.") % {
             "where": where,
             "seconds": HTTP_TIMEOUT_S,

@@ -21,10 +21,12 @@ from urllib.parse import quote, unquote, urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from workspaces import deadline
 from workspaces.errors import Problem, Unavailable
 from workspaces.tracking.store.bugs import answer_read
 from workspaces.tracking.store.errors import HTTP_TIMEOUT_S, without_password
 from workspaces.tracking.store.errors import mlflow_errors as mlflow_errors
+from workspaces.tracking.store.waiting import database_bound, http_bound
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -85,6 +87,7 @@ def stores() -> tuple[Any, Any]:
             opened = _opened.get(key)
             if opened is None or opened.file != file:
                 opened = _opened[key] = _open(opened)
+                deadline.restart()  # loading is our own time
     return opened.stores
 
 
@@ -125,7 +128,8 @@ def _file_is_there(uri: str) -> None:
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    if not _lock.acquire(timeout=LOAD_WAIT_S):
+    left = deadline.seconds_left()
+    if not _lock.acquire(timeout=LOAD_WAIT_S if left is None else min(LOAD_WAIT_S, left)):
         raise Unavailable(
             _("MLflow is still being loaded. Try again in a few seconds."), code="loading"
         )
@@ -144,9 +148,11 @@ def _open_database() -> tuple[Any, Any]:
     _answers(uri)
     # clients anywhere reach artifacts by the proxy, so a fresh store must not get a local path
     opened = TrackingStore(uri, "mlflow-artifacts:/"), RegistryStore(uri)
-    if uri.startswith("sqlite:"):
-        for store in opened:
+    for store in opened:
+        if uri.startswith("sqlite:"):
             store.ManagedSessionMaker = _impatient(store.ManagedSessionMaker)
+        else:
+            database_bound(store.engine)
     return opened
 
 
@@ -154,12 +160,11 @@ def _impatient(sessions: Callable[..., Any]) -> Callable[..., Any]:
     """MLflow's sessions, which wait LOCK_WAIT_S for a lock in place of its own 20 s."""
     from sqlalchemy import text
 
-    pragma = text(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
-
     @contextmanager
     def make(*args: Any, **options: Any) -> Iterator[Any]:
         with sessions(*args, **options) as session:
-            session.execute(pragma)
+            wait_s = 0 if deadline.gave_up() else LOCK_WAIT_S
+            session.execute(text(f"PRAGMA busy_timeout = {int(wait_s * 1000)}"))
             yield session
 
     return make
@@ -173,8 +178,9 @@ def _bounded_database_uri(uri: str) -> str:
         uri = "postgresql://" + uri.removeprefix("postgres://")
     if uri.startswith("postgresql://"):
         uri = "postgresql+psycopg://" + uri.removeprefix("postgresql://")
-    # the second is for connections that were open when the network went away
+    # the others are for connections that were open when the network went away
     limits = f"connect_timeout={HTTP_TIMEOUT_S}&tcp_user_timeout={HTTP_TIMEOUT_S * 1000}"
+    limits += "&keepalives_idle=2&keepalives_interval=1&keepalives_count=2"
     return f"{uri}{'&' if '?' in uri else '?'}{limits}"
 
 
@@ -186,8 +192,10 @@ def _answers(uri: str) -> None:
         Path(_sqlite_file(uri)).parent.mkdir(parents=True, exist_ok=True)
     wait = {"timeout": LOCK_WAIT_S} if uri.startswith("sqlite:") else {}
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool, connect_args=wait)
+    database_bound(engine)
     try:
-        sqlalchemy.inspect(engine).get_table_names()
+        with deadline.page():  # also where no page waits: pages wait for who opens the store
+            sqlalchemy.inspect(engine).get_table_names()
     finally:
         engine.dispose()
 
@@ -199,6 +207,7 @@ def _open_remote() -> tuple[Any, Any]:
     # MLflow's own defaults, 120 s and 7 retries, would hold a page for minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(HTTP_TIMEOUT_S))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    http_bound()
     return TrackingStore(_credentials), RegistryStore(_credentials)
 
 
