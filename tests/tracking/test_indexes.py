@@ -10,6 +10,7 @@ import pytest
 
 from config import env as env_module
 from config.env import Env
+from workspaces.tracking.history.sql import series_query
 from workspaces.tracking.store.indexes import INDEXES, indexes_drop, indexes_make
 from workspaces.tracking.store.server import prepare_store, store_is_outdated, store_upgrade
 
@@ -96,7 +97,7 @@ def plan(file: Path, query: str) -> str:
 
 
 def test_sqlite_finds_a_page_along_them(env: Env) -> None:
-    """The shapes of `tracking_sql_pages`; a page that sorts all runs would be slow, not wrong."""
+    """The shapes of `tracking.sql.pages`; a page that sorts all runs would be slow, not wrong."""
     prepare_store(env)
     by_start = plan(
         env.data.tracking_database,
@@ -113,3 +114,17 @@ def test_sqlite_finds_a_page_along_them(env: Env) -> None:
     )
     assert by_metric.startswith("SEARCH m USING INDEX slipway_latest_by_value (key=? AND is_nan=?)")
     assert "FOR ORDER BY" not in by_metric.replace("RIGHT PART OF ORDER BY", "")
+
+
+@pytest.mark.parametrize("axis", ["step", "time"])
+@pytest.mark.parametrize("low", [None, 5.0])
+def test_sqlite_finds_the_points_of_a_metric_by_their_run(
+    env: Env, axis: Any, low: float | None
+) -> None:
+    """By the primary key it would read the metric's points of all runs."""
+    prepare_store(env)
+    query, ends = series_query(axis, low, None, sqlite=True)
+    assert len(ends) == (low is not None)
+    found = plan(env.data.tracking_database, query.replace("?", "'1'"))
+    assert "USING INDEX index_metrics_run_uuid_key_step (run_uuid=? AND key=?" in found
+    assert "TEMP B-TREE" not in found

@@ -60,17 +60,28 @@ def _series(
     high: float | None,
     most: int,
 ) -> Series:
+    query, ends = series_query(axis, low, high, sqlite=is_sqlite(session))
+    with cursor_of(session, query, [run_id, key, *ends]) as cursor:
+        rows, complete = _collected(cursor, most)
+    return series_of(rows, axis, complete=complete)
+
+
+def series_query(
+    axis: Axis, low: float | None, high: float | None, *, sqlite: bool
+) -> tuple[str, list[Any]]:
+    """The query for the points of a run's metric; the run, the key and then these values are its
+    parameters."""
     # "+" keeps SQLite from taking another index for the range than the one that finds the run
     column = "step" if axis == "step" else "+timestamp"
-    where, values = "run_uuid = ? AND key = ?", [run_id, key]
+    where, ends = "run_uuid = ? AND key = ?", []
     for sign, end in ((">=", low), ("<=", high)):
         if end is not None:
             where += f" AND {column} {sign} ?"
-            values.append(_whole(end, sign))
-    query = f"SELECT {COLUMNS} FROM metrics WHERE {where}"  # noqa: S608 - only our own words
-    with cursor_of(session, query, values) as cursor:
-        rows, complete = _collected(cursor, most)
-    return series_of(rows, axis, complete=complete)
+            ends.append(_whole(end, sign))
+    # Without statistics SQLite would rather read the key's rows of all runs, from the primary key;
+    # of 100,000 runs that is 700 times as long. With this order it takes the index of the run.
+    order = " ORDER BY step" if sqlite else ""
+    return f"SELECT {COLUMNS} FROM metrics WHERE {where}{order}", ends  # noqa: S608 - our own words
 
 
 def _whole(end: float, sign: str) -> Any:
