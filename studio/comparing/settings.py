@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from studio.comparing.differences import column_differs, columns_of
 from studio.comparing.directions import MODES
+from studio.comparing.importance import number_parse
 from studio.experiments.columns import LONGEST_NAME, Column, column_parse
 from workspaces.tracking.values import Run
 
@@ -200,12 +201,13 @@ def settings_fill(settings: ChartSettings, runs: Sequence[Run], best: str = "") 
     metrics = metrics_usual(runs, best)
     first = Column("metrics", metrics[0]) if metrics else None
     varied = parameters_varied(runs)
+    plane = _plane(runs, varied, metrics)
     picks: dict[str, dict[str, Any]] = {
         "curves": {"metric": metrics[0] if metrics else ""},
         "importance": {"metric": metrics[0] if metrics else ""},
         "scatter": {"x": _nth(varied, 0) or _metric_column(metrics, 1), "y": first},
         "box": {"y": first, "group": _nth(varied, 0)},
-        "contour": {"x": _nth(varied, 0), "y": _nth(varied, 1), "z": first},
+        "contour": {"x": _nth(plane, 0), "y": _nth(plane, 1), "z": first},
         "parallel": {"dims": (*varied[:USUAL_DIMS], *([first] if first else []))},
     }
     missing = {
@@ -214,6 +216,16 @@ def settings_fill(settings: ChartSettings, runs: Sequence[Run], best: str = "") 
         if value and not getattr(settings, key) and not (key == "group" and settings.y)
     }
     return replace(settings, **missing)
+
+
+def _plane(runs: Sequence[Run], varied: Sequence[Column], metrics: Sequence[str]) -> list[Column]:
+    """What a surface can lie over: parameters that are numbers, then metrics but the first."""
+    numbers = [
+        column
+        for column in varied
+        if all(number_parse(run.params.get(column.key, "0")) is not None for run in runs)
+    ]
+    return [*numbers, *(Column("metrics", key) for key in metrics[1:3])]
 
 
 def _nth(columns: Sequence[Column], place: int) -> Column | None:

@@ -68,6 +68,16 @@ def test_the_first_choice_is_what_the_runs_differ_in_and_the_best_metric() -> No
     assert settings_fill(ChartSettings("contour"), [], "").as_lists() == {"chart": ["contour"]}
 
 
+def test_a_contour_lies_over_numbers() -> None:
+    runs = [
+        run(n, params={"kind": "abc"[n], "lr": f"1e-{n}"}, metrics={"aux": n / 2, "rmse": float(n)})
+        for n in range(3)
+    ]
+    filled = settings_fill(ChartSettings("contour"), runs, "min:rmse")
+    assert (filled.x, filled.y) == (Column("params", "lr"), Column("metrics", "aux"))
+    assert filled.z == Column("metrics", "rmse")
+
+
 def test_no_group_of_a_box_is_a_choice() -> None:
     runs = [run(n, params={"a": str(n)}, metrics={"m": 1.0}) for n in range(3)]
     chosen = settings_parse({"chart": ["box"], "y": ["metrics.m"], "group": [""]})
