@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import math
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ def test_mlflow_that_goes_away_breaks_the_file_off(
         list(chunks)
 
 
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a notebook's code sets for the whole process, MLflow's address and token, ends here."""
+    import mlflow
+
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "set back by pytest")
+    yield
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # back to its default
+
+
+@pytest.mark.usefixtures("notebook")
 def test_the_snippet_makes_the_same_list(person: Client, experiment: str, store: Store) -> None:
     query = {
         "filter": 'metrics.m < 1 AND params.p LIKE "%it\'s%"',

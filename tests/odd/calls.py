@@ -143,6 +143,7 @@ def run_reads(place: Place, run_id: str) -> Iterator[Call]:
     yield Call("run-tab", f"{run}parameters/?differ=1&with={place.runs[-1]}")
     yield Call("run-tab", f"{run}artifacts/?path={path}")
     yield Call("run-state", f"{run}state/", headers=HTMX)
+    yield Call("run-below", f"{run}below/", headers=HTMX)
     yield Call("run-notes", f"{run}notes/", headers=HTMX)
     yield Call("run-logged-models", f"{run}models/", headers=HTMX)
     yield Call("run-model-part", f"{run}model/part/", headers=HTMX)
