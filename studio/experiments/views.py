@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
@@ -195,7 +194,6 @@ def _state_context(
         "live_query": live_query(table.live_ids, table.columns),
         "sorts_duration": not settings.SLIPWAY.tracking_is_remote,
         "purging_is_there": purging_is_there(),
-        "compare_there": _leads_somewhere("/compare/"),
     }
 
 
@@ -220,14 +218,6 @@ def live_query(
     place = [("depth", str(depth)), ("parent", parent)] if depth else []
     pairs = [("run", one) for one in run_ids] + [("column", column.name) for column in columns]
     return urlencode([*pairs, *place])
-
-
-def _leads_somewhere(path: str) -> bool:
-    try:
-        resolve(path)
-    except Resolver404:
-        return False
-    return True
 
 
 def about_context(found: Experiment, request: HttpRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseStopPolling
@@ -41,15 +41,11 @@ def run(request: HttpRequest, run_id: str, tab: str = "overview") -> HttpRespons
 
 
 def _frame(found: Run, tab: str) -> dict[str, Any]:
-    try:
-        register_url = reverse("registry:register", args=[found.id])
-    except NoReverseMatch:
-        register_url = ""
     return {
         "run": found,
         "tab": tab,
         "experiment_name": _experiment_name(found),
-        "register_url": register_url,
+        "register_url": reverse("registry:register", args=[found.id]),
         "why_not_register": why_not_register(found),
         "has_media": has_media(found.tags) or tab == "media",
     }

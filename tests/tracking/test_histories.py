@@ -221,7 +221,7 @@ def postgres(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 @pytest.mark.postgres
-def test_postgresql_reads_the_same(postgres: Store) -> None:
+def test_postgresql_reads_the_same(postgres: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = postgres.run(str(postgres.client.create_experiment("histories")))
     now = 1_700_000_000_000
     odd = [math.nan, math.inf, -math.inf, 1e308, 5e-324]
@@ -239,5 +239,11 @@ def test_postgresql_reads_the_same(postgres: Store) -> None:
     assert triples(by_time) == wanted[10:12]
     assert worded(history_rows(run_id, "loss")) == wanted
     assert metrics_latest([run_id])[run_id]["loss"].step == 49
+    monkeypatch.setattr("workspaces.tracking.history.reading.MOST_POINTS", len(made))
+    assert triples(history_read(run_id, "loss")) == wanted  # in one value, as many as may be
+    monkeypatch.setattr("workspaces.tracking.history.reading.MOST_POINTS", len(made) - 1)
+    fewer = history_read(run_id, "loss")  # one more: row by row, and thinned out
+    assert not fewer.complete
+    assert set(triples(fewer)) < set(wanted)
     with pytest.raises(NotFound):
         history_read("0" * 32, "loss")

@@ -60,6 +60,14 @@ def cursor_of(session: Any, query: str, values: Sequence[Any]) -> Iterator[Any]:
         cursor.close()
 
 
+def values_of(session: Any, query: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The one row of a query to PostgreSQL, in its binary form; with "?" for each value."""
+    connection = session.connection().connection.driver_connection
+    text = query.replace("%", "%%").replace("?", "%s")
+    row: tuple[Any, ...] = connection.execute(text, list(values), binary=True).fetchone()
+    return row
+
+
 def pieces(ids: Sequence[str], size: int = MOST_VARIABLES) -> Iterator[list[str]]:
     """Ids in lists that fit into one query."""
     for start in range(0, len(ids), size):
