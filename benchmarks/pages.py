@@ -27,6 +27,7 @@ SIZES = (10_000, 100_000)
 PATIENCE_S = 120.0  # for one answer of MLflow
 SLOW_S = 5.0  # what takes so long is asked once
 ROUNDS = 9
+SETTLES_S = 15.0  # workers that have just started load MLflow as well
 SIZE = 50  # runs of a page
 PASSWORD = "a-password-of-the-benchmark"
 METRIC, OTHER = "metric_03", "metric_04"
@@ -38,19 +39,25 @@ runs of ten are in the experiment that is asked for. A ">" means that MLflow was
 
 
 class Question(NamedTuple):
-    """One list of runs. `limit`: of our time divided by MLflow's, at the most runs."""
+    """One list of runs.
+
+    Attributes:
+        limit: of our time divided by MLflow's, at the most runs, on SQLite.
+        limit_postgres: the same there, which plans MLflow's query well: 0.4 s and not 22 s.
+    """
 
     name: str
     sort: str
     filter: str = ""
     page: int = 1
     limit: float | None = None
+    limit_postgres: float | None = None
 
 
 QUESTIONS = (
-    Question("by time", "-start", limit=1 / 2),
+    Question("by time", "-start", limit=1 / 2, limit_postgres=1 / 2),
     Question("by time, page 50", "-start", page=50),
-    Question("by a metric", f"-metrics.{METRIC}", limit=1 / 40),
+    Question("by a metric", f"-metrics.{METRIC}", limit=1 / 40, limit_postgres=1 / 2),
     Question("by a metric, page 50", f"-metrics.{METRIC}", page=50),
     Question("filtered, by time", "-start", FILTER),
     Question("filtered, by another metric", f"-metrics.{OTHER}", FILTER),
@@ -103,7 +110,8 @@ def _goals(engine: str, measured: dict[int, tuple[Times, Times]]) -> list[Goal]:
         about = f"{engine}, {many:,} runs"
         what, took = f"page {question.name}", ours[question.name]
         ratio = took / theirs[question.name]
-        goals.append(Goal(about, what, "MLflow's runs/search", ratio, question.limit, most=True))
+        most = question.limit if engine == "SQLite" else question.limit_postgres
+        goals.append(Goal(about, what, "MLflow's runs/search", ratio, most, most=True))
         growth = took / measured[few][1][question.name]
         limit = 2.0 if question.limit else None
         goals.append(Goal(about, what, f"the same at {few:,}", growth, limit, most=True))
@@ -185,6 +193,7 @@ def _of_studio(uri: str, long_run: str) -> Times:
         with httpx.Client(base_url=studio.url, timeout=60, follow_redirects=True) as client:
             sign_in(client)
             experiment = _linked(client)
+            time.sleep(SETTLES_S)
             found = {}
             for question in QUESTIONS:
                 url = f"/experiments/{experiment}/?{_state(question)}"

@@ -19,6 +19,7 @@ from studio.experiments.columns import Column
 from studio.templatetags.studio import MISSING, duration, number, time_tag
 
 SHOWN, TOLD = 80, 500  # characters of a text in its cell, and in its title
+SPOKEN = 60  # characters of a run's name in the label of a control
 NOTHING = SafeString(f'<td class="clip" title=""><span class="quiet">{MISSING}</span></td>')
 
 

@@ -12,7 +12,7 @@ from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from studio.experiments.cells import cell_html
+from studio.experiments.cells import SHOWN, SPOKEN, TOLD, cell_html, shortened
 from studio.experiments.columns import (
     DEFAULT_KEYS,
     Column,
@@ -132,6 +132,22 @@ class RunRow:
     cells: tuple[tuple[Column, Any], ...]
     children: int | None = 0
     depth: int = 0
+
+    @property
+    def name(self) -> str:
+        return shortened(self.run.name, SHOWN)
+
+    @property
+    def title(self) -> str:
+        return shortened(self.run.name, TOLD)
+
+    @property
+    def tick_label(self) -> str:
+        return _("Tick %(name)s") % {"name": shortened(self.run.name, SPOKEN)}
+
+    @property
+    def below_label(self) -> str:
+        return _("Runs below %(name)s") % {"name": shortened(self.run.name, SPOKEN)}
 
     @property
     def cells_html(self) -> SafeString:
