@@ -24,7 +24,7 @@ from tests.tracking.stock_server import stock_server
 from workspaces.tracking.offsets import token_of
 
 SIZES = (10_000, 100_000)
-PATIENCE_S = 120.0  # for one answer of MLflow
+PATIENCE_S = 60.0  # for one answer of MLflow
 SLOW_S = 5.0  # what takes so long is asked once
 ROUNDS = 9
 SETTLES_S = 15.0  # workers that have just started load MLflow as well
