@@ -16,6 +16,7 @@ from workspaces.tracking.values import Run
 
 LONGEST_LABEL = 60
 TIMES = ("start", "ended")  # columns of moments
+FEWEST = 3  # runs that span a surface
 
 
 def plain(text: object, longest: int = LONGEST_LABEL) -> str:
@@ -117,6 +118,13 @@ def exact(run: Run, column: Column) -> str:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():.3f}"
     return "" if value is None else (repr(value) if isinstance(value, float) else str(value))
+
+
+def spans(x: Axis, y: Axis, z: Axis) -> bool:
+    """Whether a surface can lie over these: enough runs, which differ in both directions."""
+    triples = zip(x.values, y.values, z.values, strict=True)
+    spots = {(a, b) for a, b, height in triples if None not in (a, b, height)}
+    return len(spots) >= FEWEST and min(len(set(side)) for side in zip(*spots, strict=True)) > 1
 
 
 def left_out(count: int, labels: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ table of runs ("metrics.rmse", "params.alpha", "duration"). What cannot be used 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
+from studio.comparing.axes import axis_of, spans
 from studio.comparing.differences import column_differs, columns_of
 from studio.comparing.directions import MODES
-from studio.comparing.importance import number_parse
 from studio.experiments.columns import LONGEST_NAME, Column, column_parse
 from workspaces.tracking.values import Run
 
+MOST_TRIED = 12  # parameters, for the first choice of a surface
 KINDS: dict[str, Any] = {
     "curves": _("Curves"),
     "scatter": _("Scatter"),
@@ -201,13 +203,17 @@ def settings_fill(settings: ChartSettings, runs: Sequence[Run], best: str = "") 
     metrics = metrics_usual(runs, best)
     first = Column("metrics", metrics[0]) if metrics else None
     varied = parameters_varied(runs)
-    plane = _plane(runs, varied, metrics)
+    plane = _plane(runs, varied, metrics) if settings.kind == "contour" else []
     picks: dict[str, dict[str, Any]] = {
         "curves": {"metric": metrics[0] if metrics else ""},
         "importance": {"metric": metrics[0] if metrics else ""},
         "scatter": {"x": _nth(varied, 0) or _metric_column(metrics, 1), "y": first},
         "box": {"y": first, "group": _nth(varied, 0)},
-        "contour": {"x": _nth(plane, 0), "y": _nth(plane, 1), "z": first},
+        "contour": {
+            "x": _nth(plane or varied, 0),
+            "y": _nth(plane or varied, 1),
+            "z": first,
+        },
         "parallel": {"dims": (*varied[:USUAL_DIMS], *([first] if first else []))},
     }
     missing = {
@@ -219,13 +225,17 @@ def settings_fill(settings: ChartSettings, runs: Sequence[Run], best: str = "") 
 
 
 def _plane(runs: Sequence[Run], varied: Sequence[Column], metrics: Sequence[str]) -> list[Column]:
-    """What a surface can lie over: parameters that are numbers, then metrics but the first."""
-    numbers = [
-        column
-        for column in varied
-        if all(number_parse(run.params.get(column.key, "0")) is not None for run in runs)
-    ]
-    return [*numbers, *(Column("metrics", key) for key in metrics[1:3])]
+    """Two columns that a surface can lie over: parameters rather than metrics; none if there are
+    no two."""
+    if not metrics:
+        return []
+    height = axis_of(runs, Column("metrics", metrics[0]))
+    columns = [*varied[:MOST_TRIED], *(Column("metrics", key) for key in metrics[1:3])]
+    sides = [axis for axis in (axis_of(runs, column) for column in columns) if axis.is_number]
+    for x, y in itertools.combinations(sides, 2):
+        if spans(x, y, height):
+            return [x.column, y.column]
+    return []
 
 
 def _nth(columns: Sequence[Column], place: int) -> Column | None:

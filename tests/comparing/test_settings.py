@@ -78,6 +78,15 @@ def test_a_contour_lies_over_numbers() -> None:
     assert filled.z == Column("metrics", "rmse")
 
 
+def test_a_contour_lies_over_what_the_same_runs_have() -> None:
+    runs = [
+        run(n, params={"a" if n % 2 else "b": str(n), "c": str(n)}, metrics={"rmse": float(n)})
+        for n in range(8)
+    ]
+    filled = settings_fill(ChartSettings("contour"), runs)
+    assert {filled.x, filled.y} in ({Column("params", "c"), Column("params", one)} for one in "ab")
+
+
 def test_no_group_of_a_box_is_a_choice() -> None:
     runs = [run(n, params={"a": str(n)}, metrics={"m": 1.0}) for n in range(3)]
     chosen = settings_parse({"chart": ["box"], "y": ["metrics.m"], "group": [""]})

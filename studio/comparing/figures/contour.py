@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from studio.comparing.axes import axis_of, plain
+from studio.comparing.axes import FEWEST, axis_of, plain, spans
 from studio.comparing.figures.base import SCALE, Drawn, layout, nothing, points, short, whole
 from studio.comparing.settings import ChartSettings
 from workspaces.tracking.values import Run
 
 GRID = 32  # lines of the surface each way
-FEWEST = 3  # runs that span a surface
 
 
 def contour(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
@@ -26,8 +25,7 @@ def contour(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
         names = ", ".join(words)
         return Drawn(empty=_("A contour needs numbers; these are none: %(n)s.") % {"n": names})
     places, notes = whole(runs, [x, y, z])
-    spots = {(x.values[place], y.values[place]) for place in places}
-    if len(spots) < FEWEST or min(len(set(side)) for side in zip(*spots, strict=True)) < 2:
+    if not spans(x, y, z):
         text = _("A contour needs at least %(n)s runs that differ in both directions.")
         return Drawn(empty=text % {"n": FEWEST})
     xs, ys, surface = surface_of([(x.values[p], y.values[p], z.values[p]) for p in places])
