@@ -48,7 +48,7 @@ def free_port() -> int:
         return port
 
 
-def until(true: Callable[[], Any], seconds: float = 25.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Return the first true answer; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
