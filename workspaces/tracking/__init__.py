@@ -5,7 +5,6 @@ Experiments and runs are here by name; `artifacts`, `history`, `models` and the 
 
 from workspaces.tracking.runs import (
     activity_is_cheap,
-    artifact_repository,
     experiment_get,
     experiment_name,
     experiments_activity,
@@ -14,10 +13,8 @@ from workspaces.tracking.runs import (
     run_get,
     runs_recent,
     runs_search,
-    store_id,
-    stores,
-    warm,
 )
+from workspaces.tracking.store.opening import artifact_repository, store_id, stores, warm
 
 __all__ = [
     "activity_is_cheap",

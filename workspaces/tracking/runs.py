@@ -19,11 +19,9 @@ from workspaces.errors import Invalid, NotFound
 from workspaces.tracking.sql.runs import runs_page
 from workspaces.tracking.sql.search import View
 from workspaces.tracking.store.opening import (
-    artifact_repository,
     mlflow_errors,
     store_id,
     stores,
-    warm,
 )
 from workspaces.tracking.values import (
     EVERYTHING,
@@ -37,22 +35,6 @@ from workspaces.tracking.values import (
     narrowed,
     run_value,
 )
-
-__all__ = [
-    "activity_is_cheap",
-    "artifact_repository",
-    "experiment_get",
-    "experiment_name",
-    "experiments_activity",
-    "experiments_search",
-    "ping",
-    "run_get",
-    "runs_recent",
-    "runs_search",
-    "store_id",
-    "stores",
-    "warm",
-]
 
 LONGEST_FILTER = 5_000
 NAMES_KEPT_S = 60.0
