@@ -22,8 +22,8 @@ Answer = HttpResponseBase
 GetResponse = Callable[[HttpRequest], Answer | Awaitable[Answer]]
 
 
-class ContentSecurityPolicyMiddleware:
-    """Adds the policy of pages, unless the view set one of its own (an artifact's preview)."""
+class _EitherWay:
+    """A middleware that serves both ways to call a view, plainly and awaited."""
 
     sync_capable = True
     async_capable = True
@@ -34,6 +34,13 @@ class ContentSecurityPolicyMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
+        return self.get_response(request)
+
+
+class ContentSecurityPolicyMiddleware(_EitherWay):
+    """Adds the policy of pages, unless the view set one of its own (an artifact's preview)."""
+
+    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
         answer = self.get_response(request)
         return self._later(answer) if isinstance(answer, Awaitable) else _with_policy(answer)
 
@@ -41,20 +48,12 @@ class ContentSecurityPolicyMiddleware:
         return _with_policy(await answer)
 
 
-class DeadlineMiddleware:
+class DeadlineMiddleware(_EitherWay):
     """Holds pages and fragments to `workspaces.deadline`.
 
     Not the API, whose callers have timeouts of their own, and nothing that changes something: what
     was begun for many runs is not cut short.
     """
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
         if request.method not in {"GET", "HEAD"} or request.path_info.startswith("/api/"):

@@ -10,20 +10,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.harness import assert_accessible, look
-from tests.tracking.mlflow_store import Store, make_template, open_store
+from tests.mlflow_pages import mlflow_template as mlflow_template
+from tests.mlflow_pages import store as store
+from tests.tracking.mlflow_store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 NESTED = "mlflow.parentRunId"
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("mlflow"))
-
-
-@pytest.fixture
-def store(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    return open_store(template, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -264,21 +264,27 @@ def file_of(store: Store) -> Path:
     return Path(store.uri.removeprefix("sqlite:///"))
 
 
+def through(relay: Relay, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store behind a relay, which the studio reads."""
+    from mlflow import MlflowClient
+
+    uri = relay.url.replace("postgres://", "postgresql+psycopg://")
+    use(monkeypatch, tracking_uri=relay.url, artifact_root=str(folder))
+    return Store(uri, folder, MlflowClient(uri, uri))
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_database_server_that_is_away_is_said_so(
     person: Client, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlflow import MlflowClient
-
     with postgres_database(postgres_url, "slipway_away") as url, Relay(url) as relay:
-        uri = relay.url.replace("postgres://", "postgresql+psycopg://")
-        use(monkeypatch, tracking_uri=relay.url, artifact_root=str(tmp_path))
-        place = logged(Store(uri, tmp_path, MlflowClient(uri, uri)))
+        store = through(relay, tmp_path, monkeypatch)
+        place = logged(store)
         assert person.get(f"/runs/{place.runs[0]}/").status_code == 200
         relay.cut()
         cannot_be_read(person, place)
-        MlflowClient(uri, uri)._tracking_client.store.engine.dispose()
+        store.client._tracking_client.store.engine.dispose()
     with pytest.raises(Unavailable):
         tracking.run_get(place.runs[0])
 
@@ -289,12 +295,9 @@ def test_a_database_server_that_falls_silent_is_said_so(
     person: Client, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections stand, and are answered by nothing: neither old ones nor new ones."""
-    from mlflow import MlflowClient
-
     with postgres_database(postgres_url, "slipway_silent") as url, Relay(url) as relay:
-        uri = relay.url.replace("postgres://", "postgresql+psycopg://")
-        use(monkeypatch, tracking_uri=relay.url, artifact_root=str(tmp_path))
-        place = logged(Store(uri, tmp_path, MlflowClient(uri, uri)))
+        store = through(relay, tmp_path, monkeypatch)
+        place = logged(store)
         page = f"/runs/{place.runs[0]}/"
         assert person.get(page).status_code == 200
         relay.silent.set()
@@ -304,7 +307,7 @@ def test_a_database_server_that_falls_silent_is_said_so(
             tracking.run_get(place.runs[0])
         relay.silent.clear()
         assert person.get(page).status_code == 200
-        MlflowClient(uri, uri)._tracking_client.store.engine.dispose()
+        store.client._tracking_client.store.engine.dispose()
 
 
 @pytest.mark.postgres
