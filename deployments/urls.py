@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_OF_MODEL}findings/", trials.version_findings, name="version-findings"),
     path(f"{_OF_MODEL}profile/", trials.version_profile, name="version-profile"),
     path(f"{_OF_MODEL}profile/make/", trials.version_profile_make, name="version-profile-make"),
+    path("deploy/version/", deploy.deploy_version, name="deploy-version"),
     path("deploy/import/", deploy.deploy_import, name="deploy-import"),
     path("deploy/recommend/", deploy.deploy_recommend, name="deploy-recommend"),
     path("deploy/targets/<str:name>/", deploy.deploy_target_live, name="deploy-target"),

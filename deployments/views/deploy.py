@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -35,12 +36,11 @@ from deployments.pages.forms import (
     DeployInput,
     answers_read,
     deploy_input,
-    free_name,
-    service_name,
     with_deployment,
 )
+from deployments.pages.prefilled import following, prefilled
 from deployments.pages.script_form import script_context, with_import, with_version
-from deployments.pages.wizard import Answers, Recommendation, recommend
+from deployments.pages.wizard import Recommendation, recommend
 from deployments.trying import findings
 from deployments.trying.preflight import Check, preflight
 from deployments.views.common import go
@@ -78,28 +78,6 @@ def _versions(values: DeployInput) -> list[str]:
     return known if values.version in known else [values.version, *known]
 
 
-def _prefilled(model: str, version: str) -> DeployInput:
-    memory_mb = registry.measured_memory_mb(model, version)
-    ranked = recommend(Answers(memory_mb=memory_mb), all_facts())
-    best = ranked[0] if ranked and ranked[0].fits else None
-    kind = best.kind.kind if best else "local"
-    raw = configuration.defaults(kind, memory_mb)
-    resources = raw["containerResourceRequirements"]
-    return DeployInput(
-        model=model,
-        version=version,
-        name=free_name(service_name(model, version)),
-        target=(best.target or "") if best else "",
-        kind=kind,
-        cpu=f"{resources['cpu']:g}",
-        memory=f"{resources['memoryInGB']:g}",
-        auth=raw["authEnabled"],
-        max_concurrent=str(raw["maxConcurrentRequestsPerContainer"]),
-        queue_wait=str(raw["maxQueueWaitMs"]),
-        timeout=f"{raw['scoringTimeoutMs'] / 1000:g}",
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 def deploy(request: HttpRequest) -> HttpResponseBase:
     """The page, and pressing Deploy on it."""
@@ -113,9 +91,7 @@ def deploy(request: HttpRequest) -> HttpResponseBase:
         known = registry.versions_list(model)
         wanted = known[0].version if known else ""
     version = registry.version_get(model, wanted)
-    values = _prefilled(model, str(version.version))
-    values = replace(values, script=with_version(values.script, version))
-    return render(request, "deployments/deploy.html", _context(values, version))
+    return render(request, "deployments/deploy.html", _context(prefilled(version), version))
 
 
 def _deploy(request: HttpRequest) -> HttpResponseBase:
@@ -282,6 +258,22 @@ def deploy_preflight(request: HttpRequest) -> HttpResponse:
         "failed": _failed(checks),
     }
     return render(request, "deployments/_preflight.html", context)
+
+
+@require_POST
+def deploy_version(request: HttpRequest) -> HttpResponse:
+    """The form for another version of the model; what was typed stays."""
+    values = _posted(request)
+    after = registry.version_get(values.model, values.version)
+    try:
+        before = registry.version_get(values.model, request.POST.get("filled_for", ""))
+        values = following(values, before, after)
+    except Problem:
+        pass  # it was deleted meanwhile: everything is taken for typed
+    query = urlencode({"model": values.model, "version": values.version})
+    response = _again(request, values, 200)
+    response["HX-Push-Url"] = f"{reverse('deployments:deploy')}?{query}"
+    return response
 
 
 @require_POST
