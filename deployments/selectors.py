@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
+from deployments.choices import Desired
 from deployments.control.instances import instance_name, replica_folder
 from deployments.drivers.base import TargetUnreachable
 from deployments.logs import oplog
@@ -34,6 +35,13 @@ def service_get(name: str) -> Service:
     if service is None:
         raise NotFound(_("There is no service named %(name)s.") % {"name": name})
     return service
+
+
+def services_outliving() -> list[str]:
+    """Services that go on running when the studio is stopped: "iris (docker)"."""
+    running = Service.objects.filter(desired=Desired.RUNNING).exclude(target__kind="local")
+    rows = running.order_by("name").values_list("name", "target__name")
+    return [f"{name} ({target})" for name, target in rows]
 
 
 def operations_list() -> QuerySet[Operation]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 
+from deployments.selectors import services_outliving
 from studio.supervisor.up import down
 
 
@@ -26,3 +28,13 @@ class Command(BaseCommand):
         code = down(settings.SLIPWAY, keep_serving=options["keep_serving"], say=self.stdout.write)
         if code:
             sys.exit(code)
+        left = [] if options["keep_serving"] else _outliving()
+        if left:
+            self.stdout.write(f"Not stopped, as their targets run them: {', '.join(left)}.")
+
+
+def _outliving() -> list[str]:
+    try:
+        return services_outliving()
+    except DatabaseError:  # away, or never filled: the processes are stopped all the same
+        return []
