@@ -32,11 +32,27 @@ function themed(layout = {}) {
   };
 }
 
+// A legend below a chart takes nothing of it: the figure becomes as much higher as its rows need, in as many columns
+// as have room for its longest name.
+function withLegendBelow(layout, data, width) {
+  if (!layout?.showlegend || layout.legend?.yref !== "container") return layout;
+  const names = data.filter((trace) => trace.showlegend !== false).map((trace) => trace.name ?? "");
+  const room = width - layout.margin.l - layout.margin.r;
+  const needed = 48 + 7.5 * Math.max(...names.map((name) => name.length));  // pixels: the mark, and letters of size 12
+  const columns = Math.max(1, Math.min(names.length, Math.floor(room / needed)));
+  const below = 19 * (Math.ceil(names.length / columns) + (layout.legend.title ? 1 : 0)) + 12;
+  return {
+    ...layout, height: layout.height + below, margin: { ...layout.margin, b: layout.margin.b + below },
+    legend: { ...layout.legend, entrywidth: 0.98 / columns, entrywidthmode: "fraction" },
+  };
+}
+
 export function draw(element, figure) {
   element.querySelector(".skeleton")?.remove();
   element.figure = figure;
-  if (figure.layout?.height) element.style.height = `${figure.layout.height}px`;  // a responsive chart is as high as its element
-  return window.Plotly.react(element, inked(figure.data), themed(figure.layout), { ...motionless, ...figure.config });
+  const layout = withLegendBelow(figure.layout, figure.data, element.clientWidth);
+  if (layout?.height) element.style.height = `${layout.height}px`;  // a responsive chart is as high as its element
+  return window.Plotly.react(element, inked(figure.data), themed(layout), { ...motionless, ...figure.config });
 }
 
 export function drawAll(root = document) {

@@ -108,6 +108,16 @@ def test_words_colour_the_dots_with_a_legend() -> None:
     assert len({trace["marker"]["symbol"] for trace in figure["data"]}) == 3
 
 
+@pytest.mark.parametrize(("lines", "shown"), [(1, False), (2, True), (20, True), (21, False)])
+def test_some_lines_have_a_legend_below_their_chart(lines: int, shown: bool) -> None:
+    runs = [run(n) for n in range(lines)]
+    histories = {r.id: series_from([(0, 0, 1.0), (1, 1, 2.0)]) for r in runs}
+    wanted = settings_parse({"chart": ["curves"], "metric": ["loss"]})
+    layout = check(curves(wanted, runs, histories))["layout"]
+    assert layout["showlegend"] is shown
+    assert not shown or layout["legend"]["yref"] == "container"
+
+
 def test_tags_colour_the_dots_and_the_rest_of_many_words_share_one_colour() -> None:
     words = [*"aabbccddeeffgghh", "rare", ODD]
     runs = [

@@ -52,6 +52,16 @@ def layout(x: Axis | None = None, y: Axis | None = None, **more: Any) -> dict[st
     }
 
 
+def legend_below(found: dict[str, Any], title: str = "") -> None:
+    """Give a layout a legend below its chart; static/js/chart.js makes room for it."""
+    found["showlegend"] = True
+    found["legend"] = {
+        "orientation": "h",
+        **{"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        **({"title": {"text": title, "side": "top"}} if title else {}),
+    }
+
+
 def axis_layout(axis: Axis | None) -> dict[str, Any]:
     if axis is None:
         return {"zeroline": False}

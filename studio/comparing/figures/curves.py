@@ -14,7 +14,7 @@ from studio.charts.colours import mark_of
 from studio.charts.downsampling import drawn_indexes, smoothed
 from studio.charts.figure import MARKERS_UP_TO
 from studio.comparing.axes import plain
-from studio.comparing.figures.base import Drawn, layout, short
+from studio.comparing.figures.base import Drawn, layout, legend_below, short
 from studio.comparing.settings import AXES, ChartSettings
 from workspaces.tracking.history.reading import Series
 from workspaces.tracking.values import Run
@@ -101,12 +101,9 @@ def _places(series: Series, axis: str) -> Any:
 
 def _layout(settings: ChartSettings, lines: int) -> dict[str, Any]:
     label = str(AXES[settings.axis]) + (" (s)" if settings.axis == "relative" else "")
-    found = layout(
-        height=340,
-        showlegend=1 < lines <= LEGEND_UP_TO,
-        legend={"orientation": "h", "y": -0.25},
-        margin={"l": 64, "r": 24, "t": 16, "b": 48},
-    )
+    found = layout(height=340, margin={"l": 64, "r": 24, "t": 16, "b": 48})
+    if 1 < lines <= LEGEND_UP_TO:
+        legend_below(found)
     found["xaxis"] |= {"title": {"text": label}}
     if settings.axis == "time":
         found["xaxis"]["type"] = "date"

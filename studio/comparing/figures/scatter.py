@@ -16,6 +16,7 @@ from studio.comparing.figures.base import (
     Drawn,
     hover,
     layout,
+    legend_below,
     logs_set,
     nothing,
     points,
@@ -44,8 +45,11 @@ def scatter(settings: ChartSettings, runs: Sequence[Run]) -> Drawn:
     places, notes = whole(runs, [x, y])
     if not places:
         return Drawn(empty=nothing(settings.x, settings.y))
-    traces, around = _dots(settings, runs, places, x, y, notes)
-    figure = {"data": traces, "layout": layout(x, y, **around)}
+    traces = _dots(settings, runs, places, x, y, notes)
+    found = layout(x, y)
+    if settings.colour and any(trace["showlegend"] for trace in traces):
+        legend_below(found, f"{settings.colour.label}:")
+    figure = {"data": traces, "layout": found}
     logs_set(figure, settings, notes)
     return Drawn(figure, notes)
 
@@ -57,28 +61,26 @@ def _dots(
     x: Axis,
     y: Axis,
     notes: list[str],
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The dots in their colours, and what the layout needs for them; adds to the notes."""
+) -> list[dict[str, Any]]:
+    """The dots in their colours, by groups that a legend names; adds to the notes."""
     trace = points(runs, places, x, y)
     if settings.colour is None:
-        return [trace], {}
+        return [trace]
     axis = axis_of(runs, settings.colour)
     if axis.is_number:
         bar = {"title": {"text": axis.label}, "thickness": 12}
         values = [axis.values[place] for place in places]
         scale = {"color": values, "colorscale": SCALE, "showscale": True, "colorbar": bar}
         trace["marker"] |= scale
-        return [trace], {}
+        return [trace]
     if axis.is_time:
         notes.append(_("Moments cannot be shown as colour; the runs keep their own."))
-        return [trace], {}
+        return [trace]
     groups = _by_word(axis, places, notes)
-    legend = {"orientation": "h", "y": -0.2, "title": {"text": f"{axis.label}: "}}
-    traces = [
+    return [
         _group_trace(points(runs, members, x, y), name, number)
         for number, (name, members) in groups.items()
     ]
-    return traces, {"showlegend": True, "legend": legend}
 
 
 def _by_word(

@@ -45,6 +45,16 @@ def runs(world: World, client: MlflowClient) -> list[str]:
     return found
 
 
+# pairs of words in the charts that lie on each other
+OVERLAPS = """() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
+  const words = [...chart.querySelectorAll(".legendtext, .xtitle")];
+  const boxes = words.map((word) => [word.textContent, word.getBoundingClientRect()]);
+  return boxes.flatMap(([one, a], place) => boxes.slice(place + 1).filter(([, b]) =>
+    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3
+  ).map(([other]) => `${one} × ${other}`));
+})"""
+
+
 def compare(runs: list[str], **more: str) -> str:
     pairs = [f"run={run_id}" for run_id in runs]
     return "/compare/?" + "&".join([*pairs, *(f"{key}={value}" for key, value in more.items())])
@@ -131,6 +141,28 @@ def test_a_pinned_chart_follows_a_run_that_is_going(
     client.set_terminated(going)
     page.wait_for_function("() => !document.querySelector('[data-live]')", timeout=8_000)
     visit(f"/experiments/{EXPERIMENT}/board/")
+
+
+def test_the_names_in_a_legend_lie_beside_each_other_and_below_the_chart(
+    runs: list[str], page: Page, client: MlflowClient, admin: User
+) -> None:
+    for number, run_id in enumerate(runs):
+        client.update_run(run_id, name=f"a name of twenty-{number}")
+    scatter = {"chart": "scatter", "x": "params.alpha", "y": "metrics.rmse"}
+    shown = ({"chart": "curves", "metric": "rmse"}, {**scatter, "colour": "params.kind"})
+    for settings in shown:
+        boards.pin_add(
+            experiment_id=EXPERIMENT,
+            settings=settings_parse({key: [value] for key, value in settings.items()}),
+            run_ids=runs,
+            title=settings["chart"],
+            user=admin,
+        )
+    for path in (*(compare(runs, **settings) for settings in shown), "/experiments/100/board/"):
+        open_page(page, path)
+        expect(page.locator(".chart .legendtext").first).to_be_visible()
+        assert page.evaluate(OVERLAPS) == []
+        page.wait_for_function(CHARTS_FIT)
 
 
 def test_the_board_is_arranged(runs: list[str], page: Page, admin: User) -> None:
