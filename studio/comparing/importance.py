@@ -153,9 +153,9 @@ def chi_square_tail(value: float, degrees: int) -> float:
     The regularised upper incomplete gamma function: a series for small values, a continued
     fraction (Lentz) for large ones.
     """
-    if value <= 0:
-        return 1.0
     a, x = degrees / 2, value / 2
+    if x <= 0:  # the half of the smallest number is zero
+        return 1.0
     front = math.exp(-x + a * math.log(x) - math.lgamma(a))
     if x < a + 1:
         return min(max(1.0 - front * _series(a, x), 0.0), 1.0)

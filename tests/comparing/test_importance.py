@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,6 +32,7 @@ metric_values = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 500), st.integers(1, 30))
+@example(5e-324, 1)
 def test_the_tail_is_that_of_the_chi_squared_distribution(value: float, degrees: int) -> None:
     wanted = stats.chi2.sf(value, degrees)
     assert chi_square_tail(value, degrees) == pytest.approx(wanted, rel=1e-6, abs=1e-12)
