@@ -6,6 +6,7 @@ time.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ from studio.templatetags.studio import MISSING, duration, number, time_tag
 
 SHOWN, TOLD = 80, 500  # characters of a text in its cell, and in its title
 SPOKEN = 60  # characters of a run's name in the label of a control
+NO_NUMBER = SafeString(f'<td class="num">{MISSING}</td>')
 NOTHING = SafeString(f'<td class="clip" title=""><span class="quiet">{MISSING}</span></td>')
 
 
@@ -39,16 +41,20 @@ def shortened(text: str, most: int) -> str:
 
 def _metric(value: Any) -> SafeString:
     if value is None:
-        return format_html('<td class="num">{}</td>', MISSING)
-    return format_html('<td class="num" title="{}">{}</td>', value, number(value))
+        return NO_NUMBER
+    return _titled("num", str(value), number(value))
 
 
 def _text(value: Any) -> SafeString:
     if value is None or value == "":
         return NOTHING
     text = str(value)
-    told, shown = shortened(text, TOLD), shortened(text, SHOWN)
-    return format_html('<td class="clip" title="{}">{}</td>', told, shown)
+    return _titled("clip", shortened(text, TOLD), shortened(text, SHOWN))
+
+
+def _titled(kind: str, title: str, text: str) -> SafeString:
+    """A cell with a title; `format_html` would take three times as long."""
+    return SafeString(f'<td class="{kind}" title="{html.escape(title)}">{html.escape(text)}</td>')
 
 
 def _status(value: Any) -> SafeString:

@@ -31,7 +31,7 @@ from workspaces.errors import Invalid, Problem
 from workspaces.tracking.counts import children_counted, runs_matching, runs_total
 from workspaces.tracking.offsets import offset_read as offset_of
 from workspaces.tracking.offsets import token_of
-from workspaces.tracking.run_lists import commonest_names, runs_by_duration, runs_with_values
+from workspaces.tracking.run_lists import commonest_names, runs_by_duration, runs_filled
 from workspaces.tracking.sql.search import PARENT, View
 from workspaces.tracking.values import EVERYTHING, Only, Page, Run
 
@@ -258,8 +258,7 @@ def _page(
         return chosen, page, is_tree
     columns = columns_of((), (), page.items)
     if only is not EVERYTHING:  # now it is known which values are wanted
-        runs = runs_with_values([run.id for run in page.items], only_of(columns))
-        page = Page(runs, page.next_token)
+        page = Page(runs_filled(page.items, only_of(columns)), page.next_token)
     return columns, page, is_tree
 
 

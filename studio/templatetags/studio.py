@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,8 +14,8 @@ from django.template import Context
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from lucide import IconDoesNotExist, _render_icon
 
 from deployments.choices import PILLS, OperationStatus, ServiceState, StepState
@@ -101,7 +101,7 @@ def relative(value: object) -> str:
         return MISSING
     seconds = int((timezone.now() - moment).total_seconds())
     if seconds < -MINUTE or seconds > 30 * DAY:
-        return formats.date_format(timezone.localtime(moment), "DATE_FORMAT")
+        return _day(timezone.localtime(moment).date(), get_language() or "")
     return _ago(max(seconds, 0))
 
 
@@ -112,7 +112,13 @@ def absolute(value: object) -> str:
     if moment is None:
         return ""
     local = timezone.localtime(moment)
-    return f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
+    return f"{_day(local.date(), get_language() or '')} {local:%H:%M:%S %Z}"
+
+
+@lru_cache(maxsize=512)
+def _day(day: date, language: str) -> str:
+    """A date in this language; a list has a hundred times of few days."""
+    return str(formats.date_format(day, "DATE_FORMAT"))
 
 
 @register.filter

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from tests.mlflow_pages import mlflow_template as mlflow_template
 from tests.odd.bad_server import BadServer
-from tests.tracking.mlflow_store import make_template
-
-
-@pytest.fixture(scope="session")
-def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +54,31 @@ class Store:
 
 
 def make_template(folder: Path, artifacts: str = "") -> Path:
-    """An empty store, made once: MLflow needs seconds to make its tables.
+    """An empty store to be copied.
 
     Args:
         artifacts: where the runs of the first experiment keep theirs; default: the folder.
     """
+    file = folder / "template.db"
+    shutil.copy(_made_once(), file)
+    with closing(sqlite3.connect(file)) as database, database:
+        place = f"{(artifacts or str(folder)).rstrip('/')}/0"
+        database.execute("UPDATE experiments SET artifact_location = ?", [place])
+    return file
+
+
+@cache
+def _made_once() -> Path:
+    """MLflow needs a second to make its tables, and at each opening of a store reads its thirty
+    migrations for the name of the last one, which here is remembered."""
+    from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    file = folder / "template.db"
-    SqlAlchemyStore(f"sqlite:///{file}", artifacts or str(folder)).engine.dispose()
+    utils._get_latest_schema_revision = cache(utils._get_latest_schema_revision)
+    folder = Path(tempfile.mkdtemp(prefix="slipway-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "made.db"
+    SqlAlchemyStore(f"sqlite:///{file}", str(folder)).engine.dispose()
     return file
 
 

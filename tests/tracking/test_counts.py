@@ -64,6 +64,22 @@ def test_runs_are_counted(large: str) -> None:
         assert runs_total(wrong) == 0
 
 
+def test_many_runs_are_counted_once_in_a_while(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[list[int]] = []
+    count = tracking_counts._total_counted
+    monkeypatch.setattr(
+        tracking_counts, "_total_counted", lambda ids, view: counted.append(ids) or count(ids, view)
+    )
+    assert [runs_total(["1"]), runs_total(["1"])] == [960, 960]
+    assert len(counted) == 2
+    monkeypatch.setattr(tracking_counts, "MANY_RUNS", 500)
+    assert [runs_total(["1"]), runs_total(["1"]), runs_total(["1"], view="all")] == [960, 960, 1200]
+    assert len(counted) == 4
+    monkeypatch.setattr(tracking_counts, "TOTALS_KEPT_S", 0.0)
+    assert runs_total(["1"]) == 960
+    assert len(counted) == 5
+
+
 def test_what_a_filter_leaves_is_counted_up_to_a_bound(large: str) -> None:
     assert runs_matching(["1"], "metrics.loss >= 1190") == 8
     assert runs_matching(["1"], "params.lr = '1'") == 320

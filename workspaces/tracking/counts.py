@@ -6,19 +6,17 @@ remote server has no calls for counting, so there the answer is None, "not known
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 
 from workspaces.tracking import runs_search
+from workspaces.tracking.remembered import Remembered
 from workspaces.tracking.sql.runs import matching_count
 from workspaces.tracking.sql.search import PARENT, STAGES, View, beginning, tables
 from workspaces.tracking.store.database import pieces, reading
 from workspaces.tracking.store.indexes import PREFIX
-from workspaces.tracking.store.opening import store_id
 from workspaces.tracking.values import EVERYTHING, Keys, Only, Page, Run
 
 KEYS_KEPT_S = 20.0  # completion asks at every letter
@@ -26,18 +24,32 @@ NEWEST, OLDEST = 400, 100  # runs looked at for names, of an experiment that has
 MOST_ROWS = 50_000  # read for the names of one kind
 REMOTE_RUNS = 100  # looked at for names over HTTP
 
-_keys: dict[Any, tuple[float, Keys]] = {}
-_keys_lock = threading.Lock()
+MANY_RUNS = 10_000  # take long to count
+TOTALS_KEPT_S = 10.0
+
+_totals: Remembered[int] = Remembered(1_000)
+_keys: Remembered[Keys] = Remembered(1_000)
 
 
 def runs_total(experiment_ids: Sequence[str], *, view: View = "active") -> int | None:
-    """How many runs experiments have, from an index alone; None with a remote server.
+    """How many runs experiments have; None with a remote server.
 
+    More than 10,000 are remembered for 10 seconds: PostgreSQL looks at every row to count them.
     Raises: Unavailable.
     """
-    experiments = _numbers(experiment_ids)
     if settings.SLIPWAY.tracking_is_remote:
         return None
+    about = (tuple(experiment_ids), view)
+    known = _totals.find(about, TOTALS_KEPT_S)
+    if known is not None:
+        return known
+    total = _total_counted(_numbers(experiment_ids), view)
+    if total > MANY_RUNS:
+        _totals.keep(about, total)
+    return total
+
+
+def _total_counted(experiments: list[int], view: View) -> int:
     from sqlalchemy import func, select
 
     with reading() as session:
@@ -68,17 +80,13 @@ def keys_in_use(experiment_ids: Sequence[str], *, view: View = "active") -> Keys
     newest 100. Remembered for 20 seconds.
     Raises: Unavailable.
     """
-    name, now = (store_id(), tuple(experiment_ids), view), time.monotonic()
-    with _keys_lock:
-        kept = _keys.get(name)
-    if kept and now - kept[0] < KEYS_KEPT_S:
-        return kept[1]
+    about = (tuple(experiment_ids), view)
+    known = _keys.find(about, KEYS_KEPT_S)
+    if known is not None:
+        return known
     read = _keys_over_http if settings.SLIPWAY.tracking_is_remote else _keys_from_database
     keys = read(list(experiment_ids), view)
-    with _keys_lock:
-        if len(_keys) > 1_000:
-            _keys.clear()
-        _keys[name] = (now, keys)
+    _keys.keep(about, keys)
     return keys
 
 

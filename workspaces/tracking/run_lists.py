@@ -15,7 +15,7 @@ from django.conf import settings
 from workspaces.tracking.offsets import offset_of, page_of
 from workspaces.tracking.runs import LONGEST_FILTER, runs_search
 from workspaces.tracking.sql.pages import page_ids
-from workspaces.tracking.sql.rows import runs_of
+from workspaces.tracking.sql.rows import filled, runs_of
 from workspaces.tracking.sql.search import Search, View, search_of, tables
 from workspaces.tracking.store.database import pieces, reading
 from workspaces.tracking.store.opening import mlflow_errors, stores
@@ -52,6 +52,12 @@ def runs_with_values(run_ids: Sequence[str], only: Only) -> tuple[Run, ...]:
     """These runs of the built-in store with the values that are wanted, in this order."""
     with reading() as session:
         return runs_of(session, run_ids, only)
+
+
+def runs_filled(runs: Sequence[Run], only: Only) -> tuple[Run, ...]:
+    """Runs of the built-in store, read before, with the values that are wanted as well."""
+    with reading() as session:
+        return filled(session, runs, only)
 
 
 def runs_by_duration(

@@ -6,7 +6,6 @@ Functions answer the frozen values of `workspaces.tracking.values` and raise onl
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,11 +15,11 @@ from django.utils.translation import gettext as _
 
 from workspaces.deadline import in_threads
 from workspaces.errors import Invalid, NotFound
+from workspaces.tracking.remembered import Remembered
 from workspaces.tracking.sql.runs import runs_page
 from workspaces.tracking.sql.search import View
 from workspaces.tracking.store.opening import (
     mlflow_errors,
-    store_id,
     stores,
 )
 from workspaces.tracking.values import (
@@ -40,8 +39,7 @@ LONGEST_FILTER = 5_000
 NAMES_KEPT_S = 60.0
 RECENT_EXPERIMENTS = 500
 
-_names: dict[tuple[str, str], tuple[float, str]] = {}
-_names_lock = threading.Lock()
+_names: Remembered[str] = Remembered(10_000)
 
 
 def ping() -> float:
@@ -96,24 +94,14 @@ def experiment_get(experiment_id: str) -> Experiment:
             value = experiment_value(store.get_experiment(experiment_id))
     except Invalid as error:  # an id that no experiment can have
         raise NotFound(_("This experiment does not exist.")) from error
-    _remember(value)
+    _names.keep(value.id, value.name)
     return value
 
 
 def experiment_name(experiment_id: str) -> str:
     """The name for breadcrumbs; remembered for a minute, so that a page needs no second call."""
-    with _names_lock:
-        kept = _names.get((store_id(), experiment_id))
-    if kept and time.monotonic() - kept[0] < NAMES_KEPT_S:
-        return kept[1]
-    return experiment_get(experiment_id).name
-
-
-def _remember(experiment: Experiment) -> None:
-    with _names_lock:
-        if len(_names) > 10_000:
-            _names.clear()
-        _names[(store_id(), experiment.id)] = (time.monotonic(), experiment.name)
+    known = _names.find(experiment_id, NAMES_KEPT_S)
+    return experiment_get(experiment_id).name if known is None else known
 
 
 def activity_is_cheap() -> bool:
@@ -273,7 +261,7 @@ def runs_recent(limit: int = 5) -> tuple[Run, ...]:
     if not recent:
         return ()
     for experiment in recent:
-        _remember(experiment)
+        _names.keep(experiment.id, experiment.name)
     page = runs_search(
         experiment_ids=[row.id for row in recent], order_by=["start_time DESC"], limit=limit
     )

@@ -200,7 +200,9 @@ def _since_time(session: Any, run_id: str, key: str, mark: str, most: int) -> Ta
         since = known - OVERLAP_MS
         query = (
             f"SELECT {COLUMNS} FROM metrics "  # noqa: S608
-            f"WHERE run_uuid = ? AND key = ? AND timestamp >= ? LIMIT {MOST_AGAIN + 1}"
+            "WHERE run_uuid = ? AND key = ? AND timestamp >= ? "
+            # without an order PostgreSQL expects to find so many rows early in the whole table
+            f"ORDER BY timestamp DESC LIMIT {MOST_AGAIN + 1}"
         )
         with cursor_of(session, query, [run_id, key, since]) as cursor:
             rows, _complete = _collected(cursor, most)

@@ -9,22 +9,20 @@ are; `_walks` compares the two. docs/adr/0016 has what was measured.
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from workspaces.tracking.sql.search import Order, Search, table_of, tables
+from workspaces.tracking.remembered import Remembered
+from workspaces.tracking.sql.search import Candidates, Order, Search, table_of, tables
 from workspaces.tracking.store.database import is_sqlite
-from workspaces.tracking.store.opening import store_id
 
 COUNTS_KEPT_S = 60.0  # they only choose the way, never the answer
 FEW_RUNS = 500  # sorting them is quick, however the index lies
 MOST_CANDIDATES = 20_000  # counted of one condition
 LOOKED_UP = 4  # a candidate costs as much as so many runs that a walk passes
+MOST_COUNTS = 1_000  # kept; a name may have the 5,000 characters of a filter
 
-_counts: dict[Any, tuple[float, int]] = {}
-_counts_lock = threading.Lock()
+_counts: Remembered[int] = Remembered(MOST_COUNTS)
 
 
 def page_ids(session: Any, search: Search, offset: int, most: int) -> list[str]:
@@ -67,22 +65,22 @@ def _begin_with_few(session: Any, search: Search, depth: int) -> None:
     """
     if search.few or not search.candidates:
         return
-    counts = [_at_most(session, found) for _number, found in search.candidates]
+    counts = [_at_most(session, one) for one in search.candidates]
     total = max(_count(session, None), 1)
     share = math.prod(count / total for count in counts if count < MOST_CANDIDATES)
     least = min(counts)
     if least < MOST_CANDIDATES and least * share < LOOKED_UP * depth:
-        number, found = search.candidates[counts.index(least)]
-        search.conditions[number] = tables().runs.c.run_uuid.in_(found)
+        one = search.candidates[counts.index(least)]
+        search.conditions[one.number] = tables().runs.c.run_uuid.in_(one.ids)
         search.few = True
 
 
-def _at_most(session: Any, candidates: Any) -> int:
+def _at_most(session: Any, one: Candidates) -> int:
     from sqlalchemy import func, literal_column, select
 
     bound: Any = literal_column(str(MOST_CANDIDATES))
-    counted = select(func.count()).select_from(candidates.limit(bound).subquery())
-    return int(session.scalar(counted))
+    counted = select(func.count()).select_from(one.ids.limit(bound).subquery())
+    return _remembered(one.about, lambda: int(session.scalar(counted)))
 
 
 def _ids(session: Any, segment: Any, offset: int, most: int) -> list[str]:
@@ -124,21 +122,21 @@ def _walks(session: Any, search: Search, depth: int) -> bool:
 def _count(session: Any, experiments: tuple[int, ...] | None) -> int:
     from sqlalchemy import func, select
 
-    name, now = (store_id(), experiments), time.monotonic()
-    with _counts_lock:
-        kept = _counts.get(name)
-    if kept and now - kept[0] < COUNTS_KEPT_S:
-        return kept[1]
     runs = tables().runs
     query = select(func.count()).select_from(runs)
     if experiments is not None:
         query = query.where(_among(runs.c.experiment_id, experiments))
-    count = int(session.scalar(query))
-    with _counts_lock:
-        if len(_counts) > 10_000:
-            _counts.clear()
-        _counts[name] = (now, count)
-    return count
+    return _remembered(experiments, lambda: int(session.scalar(query)))
+
+
+def _remembered(about: Hashable, count: Callable[[], int]) -> int:
+    """What was counted of this store a moment ago, or is counted now."""
+    known = _counts.find(about, COUNTS_KEPT_S)
+    if known is not None:
+        return known
+    counted = count()
+    _counts.keep(about, counted)
+    return counted
 
 
 def _among(column: Any, values: Sequence[Any]) -> Any:

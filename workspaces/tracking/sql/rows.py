@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from workspaces.tracking.sql.search import RUN_NAME, tables
@@ -25,6 +26,25 @@ def runs_of(
     for ids in pieces(run_ids):
         found |= _piece(session, ids, only, links)
     return tuple(found[run_id] for run_id in run_ids if run_id in found)
+
+
+def filled(session: Any, runs: Sequence[Run], only: Only) -> tuple[Run, ...]:
+    """Runs that are read already, with these values beside those they have."""
+    ids = [run.id for run in runs]
+    metrics, steps = _metrics(session, ids, only.metrics)
+    params = _pairs(session, tables().params, ids, only.params)
+    names = None if only.tags is None else tuple(set(only.tags) - set(OWN_TAGS))
+    tags = _pairs(session, tables().tags, ids, names)
+    return tuple(
+        replace(
+            run,
+            metrics=dict(sorted({**run.metrics, **metrics.get(run.id, {})}.items())),
+            steps={**run.steps, **steps.get(run.id, {})},
+            params=dict(sorted({**run.params, **params.get(run.id, {})}.items())),
+            tags={**run.tags, **tags.get(run.id, {})},
+        )
+        for run in runs
+    )
 
 
 def _piece(session: Any, ids: list[str], only: Only, links: bool) -> dict[str, Run]:

@@ -39,6 +39,18 @@ class Order:
     ascending: bool
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """What a condition leaves by an index over values.
+
+    `number`: of the condition. `about`: what it says. `ids`: a query, of every experiment.
+    """
+
+    number: int
+    about: tuple[str, ...]
+    ids: Any
+
+
 @dataclass
 class Search:
     """A question for ids of runs."""
@@ -47,8 +59,7 @@ class Search:
     stages: tuple[str, ...]
     conditions: list[Any] = field(default_factory=list)
     orders: tuple[Order, ...] = ()
-    # number of a condition, and the ids it leaves by an index over values
-    candidates: list[tuple[int, Any]] = field(default_factory=list)
+    candidates: list[Candidates] = field(default_factory=list)
     # by metric: what its own value must be, for a walk in the order of that metric
     bounds: dict[str, list[Callable[[Any], Any]]] = field(default_factory=dict)
     few: bool = False  # the conditions leave few runs, whatever the order
@@ -146,7 +157,8 @@ def _add(search: Search, comparison: dict[str, Any], dialect: str) -> None:
     if comparator not in {"=", ">", ">=", "<", "<="}:
         return
     found = _candidates(kind, key, comparator, value, dialect)
-    search.candidates.append((len(search.conditions) - 1, found))
+    about = (kind, key, comparator, str(value))
+    search.candidates.append(Candidates(len(search.conditions) - 1, about, found))
     if kind == "metric":
         number = float(value)
         bound = compare(comparator, dialect)
