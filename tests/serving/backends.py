@@ -182,11 +182,13 @@ class GatewayProcess:
         self,
         reason: str = "",
         extra: dict[str, Any] | None = None,
+        seconds: float = 30,
         **services: list[tuple[str, int]],
     ) -> None:
         """Route each service to backends (url, weight), and wait until it is in force.
 
-        `extra` holds fields of every route: cors_origins, max_body_bytes.
+        `extra` holds fields of every route: cors_origins, max_body_bytes. `seconds`: the longest
+        wait.
         """
         self.version += 1
         routes = {
@@ -201,7 +203,8 @@ class GatewayProcess:
             for name, backends in services.items()
         }
         self.write(json.dumps({"version": self.version, "services": routes}))
-        wait_until(lambda: self.applied().get("version") == self.version, "routes in force", 5)
+        version = self.version
+        wait_until(lambda: self.applied().get("version") == version, "routes in force", seconds)
 
     def path(self, rest: str, service: str = "iris") -> str:
         return f"{self.url}/api/v1/service/{service}/{rest}"

@@ -227,7 +227,7 @@ class Body:
 
 async def test_bodies_of_callers_that_are_gone_do_not_stay_behind_a_slow_call() -> None:
     model = Held(batches=False)
-    waiting = await batcher(model, max_concurrent=3)
+    waiting = await batcher(model, max_concurrent=3, scoring_timeout_ms=60_000)  # gc takes long
     model.free.clear()
     running = ask(waiting, b"runs")
     await until(lambda: model.calls)

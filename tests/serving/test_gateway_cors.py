@@ -168,6 +168,6 @@ def test_a_route_with_fields_that_make_no_sense_is_not_taken(
     gateway: GatewayProcess, extra: dict[str, Any]
 ) -> None:
     with pytest.raises(AssertionError, match="routes in force"):
-        gateway.route(extra=extra, iris=[])
+        gateway.route(extra=extra, seconds=1.5, iris=[])
 
     assert requests.get(gateway.path("score"), timeout=10).status_code == 200
