@@ -110,7 +110,8 @@ def assert_accessible(page: Page, rules: Sequence[str] | None = None) -> None:
         rules: only these; the others do not depend on the theme.
     """
     assert AXE.is_file(), f"axe-core is missing: run {AXE_COMMAND}"
-    page.evaluate(AXE.read_text("utf-8"))
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = list(rules)

@@ -82,6 +82,7 @@ def test_a_container_killed_in_the_middle_of_its_deploy_comes_back_once(api: Api
     api.gone("dock-slow", 90)
 
 
+@pytest.mark.soak
 def test_a_removed_container_comes_back_once(api: Api, service: str) -> None:
     [container] = containers(api, service)
     container.remove(force=True)

@@ -78,7 +78,13 @@ def arrived(api: Api, name: str) -> Any:
     return row
 
 
-@pytest.mark.parametrize("target", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("local", marks=pytest.mark.soak),
+        pytest.param("docker", marks=pytest.mark.docker),
+    ],
+)
 def test_two_models_answer_as_one_service(whole_studio: Api, target: str) -> None:
     api, name = whole_studio, f"script-{target}"
     wish = inference(api)

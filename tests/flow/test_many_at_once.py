@@ -33,6 +33,7 @@ def slowest_page(api: Api, names: list[str], seconds: float) -> float:
     raise AssertionError(f"not all Healthy: {states}\n{api.studio.logs()[-4000:]}")
 
 
+@pytest.mark.soak
 def test_twenty_on_a_scripted_target(api: Api) -> None:
     names = [f"many-{number}" for number in range(20)]
     deploy_all(api, names, "fake")

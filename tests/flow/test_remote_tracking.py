@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.flow.api import Api, start
 from tests.flow.test_many_at_once import ROW
-from tests.setup.studio_process import empty_store, eventually, free_ports
+from tests.setup.studio_process import empty_store
+from tests.tracking.stock_server import stock_server
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -24,40 +24,15 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of a stock `mlflow server` with one run that logged a model."""
-    [port] = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(empty_store(), f"{folder}/mlflow.db")
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
-                *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-                *("--artifacts-destination", f"{folder}/artifacts"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        )
-        try:
+        shutil.copy(empty_store(), f"{folder}/m.db")
+        with stock_server(Path(folder)) as url:
             train = Path(__file__).with_name("train.py")
             environment = {**os.environ, "MLFLOW_TRACKING_URI": url}
-            assert eventually(lambda: _answers(url), 90)
             subprocess.run(
                 [sys.executable, train, "good"], env=environment, check=True, timeout=240
             )
             yield url
-        finally:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,7 @@ def test_each_model_has_a_signature_and_an_example_and_scores_it(
         assert len(example["dataframe_split"]["data"]) == len(model.predict(model.input_example))
 
 
+@pytest.mark.soak
 def test_running_it_again_adds_nothing(filled: tuple[Studio, mlflow.MlflowClient]) -> None:
     studio, client = filled
     before = [len(runs_of(client, name)) for name in EXPERIMENTS]

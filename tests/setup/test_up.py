@@ -105,6 +105,7 @@ def test_what_services_must_not_read_is_private(running: Studio) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o711, path
 
 
+@pytest.mark.soak
 def test_after_a_kill_of_the_supervisor_up_starts_each_process_once_and_ctrl_c_ends_all(
     running: Studio,
 ) -> None:

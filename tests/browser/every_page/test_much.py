@@ -28,6 +28,7 @@ def test_the_lists_hold_a_thousand(world, visit) -> None:
     visit(f"/models/{world.model}/services/")
 
 
+@pytest.mark.soak
 def test_the_administrators_pages_hold_a_thousand(world, visit) -> None:
     for path in ("overview", "operations", "quotas", "users"):
         visit(f"/admin/{path}/")
@@ -40,6 +41,7 @@ def test_the_pages_of_a_run_hold_the_longest_names_and_values(world, visit) -> N
         visit(f"/runs/{world.run_id}/{tab}")
 
 
+@pytest.mark.soak
 def test_the_pages_of_a_model_hold_the_longest_names_and_values(world, visit) -> None:
     for tab in ("", "details/", "services/", "compare/", "versions/1/"):
         visit(f"/models/{world.long_model}/{tab}")
@@ -48,6 +50,7 @@ def test_the_pages_of_a_model_hold_the_longest_names_and_values(world, visit) ->
     visit("/deploy/")
 
 
+@pytest.mark.soak
 def test_the_pages_of_a_service_hold_in_every_state(world, visit) -> None:
     for number in range(len(crowd.ENDS)):
         visit(f"/services/{crowd.name_of(number)}/")
@@ -58,6 +61,7 @@ def test_the_pages_of_a_service_hold_in_every_state(world, visit) -> None:
         visit(f"/operations/{operation.pk}/")
 
 
+@pytest.mark.soak
 def test_the_pages_of_environments_hold_the_longest_names_and_values(world, visit) -> None:
     for path in ("", "new/", "builds/", f"{LONGEST}/", f"new/?from={LONGEST}"):
         visit(f"/environments/{path}")

@@ -42,7 +42,9 @@ def tab(page: Page, name: str) -> Locator:
     )
 
 
-@pytest.mark.parametrize("target", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize(
+    "target", ["local", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.soak])]
+)
 def test_six_clicks_lead_from_a_run_to_an_answer(
     target: str, signed_in: Page, hands: Hands, trained: dict[str, TrainedRun], tmp_path: Path
 ) -> None:
