@@ -16,7 +16,7 @@ WAYS = ("slow", "500", "500 json", "half", "cut", "html", "html 404", "other jso
 class BadServer:
     """Answers every request in one of WAYS; `way` may be changed at any time.
 
-    With "late" it gives the answer of the server `behind`, `late_s` seconds later.
+    With "head by bytes" and "body by bytes" its answers come in drops. With "late" it gives the answer of the server `behind`, `late_s` seconds later.
     """
 
     def __init__(self) -> None:
@@ -59,6 +59,9 @@ class BadServer:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         if self.way == "slow":
             self.over.wait(30)
+        if self.way in {"head by bytes", "body by bytes"}:
+            self.trickle(request)
+            return
         answers = {
             "500": (500, "text/plain", b"Internal Server Error", 0),
             "500 json": (500, "application/json", b'{"error_code": "INTERNAL_ERROR"}', 0),
@@ -71,6 +74,22 @@ class BadServer:
             "empty": (200, "application/json", b"", 0),
         }
         self.send(request, *answers.get(self.way, answers["500"]))
+
+    def trickle(self, request: BaseHTTPRequestHandler) -> None:
+        """A right answer, of which a byte comes ten times a second: in half a minute it is there."""
+        body = b'{"runs": [%s]}' % (b" " * 300)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: %d\r\n\r\n" % len(body)
+        quick = head if self.way == "body by bytes" else b""
+        try:
+            request.wfile.write(quick)
+            for byte in (head + body)[len(quick) :]:
+                if self.over.wait(0.1):
+                    break
+                request.wfile.write(bytes([byte]))
+        except OSError:
+            pass  # who asked has given up
+        request.close_connection = True
 
     def pass_on(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         self.over.wait(self.late_s)

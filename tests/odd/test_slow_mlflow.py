@@ -69,6 +69,15 @@ def test_calls_that_are_too_slow_together_end_with_the_page(late: BadServer) -> 
     assert late.asked == 2
 
 
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_an_answer_in_drops_ends_with_the_page(late: BadServer, part: str) -> None:
+    late.way = f"{part} by bytes"
+    started = time.monotonic()
+    with deadline.page(), pytest.raises(Unavailable, match="did not answer"):
+        searches(1)
+    assert 0.4 < time.monotonic() - started < 2
+
+
 def test_a_page_that_has_waited_in_vain_asks_no_more(late: BadServer) -> None:
     with deadline.page():
         with pytest.raises(Unavailable):

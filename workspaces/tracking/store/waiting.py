@@ -6,6 +6,9 @@ that falls silent: both are given a connection of ours, which asks `workspaces.d
 
 from __future__ import annotations
 
+import http.client
+import io
+import socket
 import time
 from collections.abc import Generator
 from functools import cache
@@ -39,6 +42,15 @@ def _http_adapter(base: Any) -> Any:
 
         ends_with_page = True
 
+        def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+            super().init_poolmanager(*sizes, **options)
+            self.poolmanager.pool_classes_by_scheme = _pools()
+
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, **options)
+            manager.pool_classes_by_scheme = _pools()
+            return manager
+
         def send(
             self,
             request: Any,
@@ -57,6 +69,57 @@ def _http_adapter(base: Any) -> Any:
             return super().send(request, stream, both, *rest, **options)
 
     return Adapter
+
+
+@cache
+def _pools() -> dict[str, Any]:
+    """urllib3's pools by scheme, of connections whose answers are an `_Answer`."""
+    from urllib3 import poolmanager
+
+    def bound(pool: Any) -> Any:
+        connection = type("Bound", (pool.ConnectionCls,), {"response_class": _Answer})
+        return type("BoundPool", (pool,), {"ConnectionCls": connection})
+
+    return {name: bound(pool) for name, pool in poolmanager.pool_classes_by_scheme.items()}
+
+
+class _Answer(http.client.HTTPResponse):
+    """The standard library's own; its timeouts are for one packet, which may hold one byte."""
+
+    def __init__(self, sock: socket.socket, *rest: Any, **options: Any) -> None:
+        super().__init__(sock, *rest, **options)
+        packets: Any = self.fp
+        self.fp = io.BufferedReader(_Packets(packets.detach(), sock))
+
+
+class _Packets(io.RawIOBase):
+    """What a socket receives, until the page's time is over."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw, self._socket = raw, sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left, usual = deadline.seconds_left(), self._socket.gettimeout()
+        if left is None:
+            return self._read(buffer)
+        if left == 0:
+            raise TimeoutError("timed out in an answer")
+        self._socket.settimeout(left if usual is None else min(left, usual))
+        try:
+            return self._read(buffer)
+        finally:
+            self._socket.settimeout(usual)
+
+    def _read(self, buffer: Any) -> int | None:
+        found: int | None = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        return found
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def database_bound(engine: Any) -> None:
