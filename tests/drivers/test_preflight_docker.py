@@ -20,6 +20,7 @@ from tests.trying import Place, Trying, checks_of, failed_of, place_made, trying
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.soak,  # a trial in a container that is built already is in tests/flow
     pytest.mark.timeout(600),
     pytest.mark.django_db(transaction=True),
 ]

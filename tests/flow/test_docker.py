@@ -58,6 +58,22 @@ def test_it_scores_and_its_limits_are_real(api: Api, service: str) -> None:
     assert key not in str(container.attrs)
 
 
+def test_its_model_is_tried_in_a_container_of_the_same_image(api: Api, service: str) -> None:
+    uri = api.model("good")
+    _, name, version = uri.split("/")
+    answer = api.call("POST", "/preflight", json={"model": uri, "target": "docker", "deep": True})
+    assert answer.status_code == 202, answer.text
+    number = answer.json()["operation"]["id"]
+
+    def ended() -> bool:
+        return bool(api.get(f"/operations/{number}")["status"] in {"Succeeded", "Failed"})
+
+    assert eventually(ended, 240), api.studio.logs()
+    [found] = api.get(f"/models/{name}/versions/{version}/preflight")["items"]
+    assert (found["target"], found["result"]) == ("docker", "passed"), found
+    assert len(containers(api, service)) == 1
+
+
 def test_a_killed_container_comes_back_once(api: Api, service: str) -> None:
     [container] = containers(api, service)
     container.kill("SIGKILL")

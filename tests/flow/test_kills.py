@@ -62,6 +62,7 @@ def test_a_deploy_survives_the_death_of(api: Api, warm: str, victim: str) -> Non
     api.gone(name)
 
 
+@pytest.mark.soak
 def test_a_deploy_survives_the_death_of_the_worker_that_builds(api: Api) -> None:
     api.deploy("kill-steps", "other-environment:1.0.0")
     api.step("kill-steps", "Prepare environment")
@@ -81,6 +82,7 @@ def test_a_killed_replica_comes_back_once(api: Api, warm: str) -> None:
     survived(api, warm)
 
 
+@pytest.mark.soak
 def test_a_replica_killed_while_it_starts_is_started_again(api: Api) -> None:
     api.deploy("kill-replica", "slow")
     api.step("kill-replica", "Health check")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def filled() -> Iterator[tuple[Studio, mlflow.MlflowClient]]:
     """A studio that never started, filled from the command line."""
-    studio = Studio.make()
+    studio = Studio.make().with_store()
     try:
         done = studio.manage("demo")
         assert done.returncode == 0, done.stderr

@@ -154,6 +154,7 @@ def test_a_database_that_does_not_answer_keeps_its_password_secret(studio: Studi
     assert "hunter2" not in sentence
 
 
+@pytest.mark.soak
 @pytest.mark.postgres
 def test_postgresql_needs_a_yes(studio: Studio, postgres_url: str) -> None:
     environment = {"DATABASE_URL": postgres_url}

@@ -46,7 +46,7 @@ def installed(wheel: Path, tmp_path: Path) -> Iterator[Studio]:
     subprocess.run([*command, str(wheel)], check=True, capture_output=True, timeout=120)
     [site_packages] = venv.glob("lib/python*/site-packages")
     (site_packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    studio = Studio.make()
+    studio = Studio.make().with_store()
     studio.program = (str(venv / "bin" / "slipway"),)
     try:
         yield studio

@@ -36,6 +36,7 @@ def test_the_administrators_pages_hold_a_thousand(world, visit) -> None:
         visit(path)
 
 
+@pytest.mark.soak
 def test_the_pages_of_a_run_hold_the_longest_names_and_values(world, visit) -> None:
     for tab in ("", "metrics/", "parameters/", "media/", "artifacts/", "model/", "register/"):
         visit(f"/runs/{world.run_id}/{tab}")
