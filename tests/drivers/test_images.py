@@ -100,7 +100,7 @@ def test_an_environment_that_exists_is_used_again_at_once(builder: Builder) -> N
     first = environment(builder, lock)
     began = time.monotonic()
     assert environment(builder, lock) == first
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_another_lock_is_another_environment(builder: Builder) -> None:
@@ -126,7 +126,7 @@ def test_a_service_image_that_exists_is_used_again_at_once(
     first = service(builder, source_root, model_dir, packages, sha="1" * 64)
     began = time.monotonic()
     assert service(builder, source_root, model_dir, packages, sha="1" * 64) == first
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_service_image_says_what_is_in_it_and_runs_as_no_root(
@@ -276,12 +276,13 @@ def test_runtimes_of_earlier_versions_go_and_the_present_one_stays(
     assert builder.driver.client.images(name=current)
 
 
-def test_the_python_of_a_base_image_is_asked_once(builder: Builder) -> None:
+def test_the_python_of_a_base_image_is_asked_once(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = images.base_image_python(builder.driver, builder.base_image)
     assert version == "3.11"
-    began = time.monotonic()
+    monkeypatch.setattr(builder.driver.client, "create_container", None)
     assert images.base_image_python(builder.driver, builder.base_image) == version
-    assert time.monotonic() - began < 0.2
 
 
 def test_an_image_without_python_is_an_invalid_base(builder: Builder, docker_play: str) -> None:

@@ -16,7 +16,8 @@ WAYS = ("slow", "500", "500 json", "half", "cut", "html", "html 404", "other jso
 class BadServer:
     """Answers every request in one of WAYS; `way` may be changed at any time.
 
-    With "head by bytes" and "body by bytes" its answers come in drops. With "late" it gives the answer of the server `behind`, `late_s` seconds later.
+    With "head by bytes" and "body by bytes" its answers come in drops. With "late" it gives the
+    answer of the server `behind`, `late_s` seconds later.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class BadServer:
         self.send(request, *answers.get(self.way, answers["500"]))
 
     def trickle(self, request: BaseHTTPRequestHandler) -> None:
-        """A right answer, of which a byte comes ten times a second: in half a minute it is there."""
+        """A right answer of 300 bytes, of which ten come in a second."""
         body = b'{"runs": [%s]}' % (b" " * 300)
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         head += b"Content-Length: %d\r\n\r\n" % len(body)

@@ -38,9 +38,9 @@ FILES |= {"run-artifact-raw", "run-artifact-file"}
 
 @pytest.fixture
 def late(bad_server: BadServer, monkeypatch: pytest.MonkeyPatch) -> BadServer:
-    """Every answer takes 0.3 s, and a page may wait for 0.5 s."""
-    bad_server.way, bad_server.late_s = "late", 0.3
-    monkeypatch.setattr(deadline, "PAGE_WAIT_S", 0.5)
+    """Every answer takes 0.9 s, and a page may wait for 1.5 s."""
+    bad_server.way, bad_server.late_s = "late", 0.9
+    monkeypatch.setattr(deadline, "PAGE_WAIT_S", 1.5)
     monkeypatch.setattr(bad_server, "pass_on", _empty_page_later(bad_server))
     use(monkeypatch, tracking_uri=bad_server.uri)
     runs_search(experiment_ids=["1"])  # opens the store
@@ -65,7 +65,7 @@ def test_calls_that_are_too_slow_together_end_with_the_page(late: BadServer) -> 
     started = time.monotonic()
     with deadline.page(), pytest.raises(Unavailable, match="did not answer"):
         searches(5)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 2.5
     assert late.asked == 2
 
 
@@ -75,7 +75,7 @@ def test_an_answer_in_drops_ends_with_the_page(late: BadServer, part: str) -> No
     started = time.monotonic()
     with deadline.page(), pytest.raises(Unavailable, match="did not answer"):
         searches(1)
-    assert 0.4 < time.monotonic() - started < 2
+    assert 1.2 < time.monotonic() - started < 4
 
 
 def test_a_page_that_has_waited_in_vain_asks_no_more(late: BadServer) -> None:
@@ -85,7 +85,7 @@ def test_a_page_that_has_waited_in_vain_asks_no_more(late: BadServer) -> None:
         started = time.monotonic()
         with pytest.raises(Unavailable):
             searches(1)
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 0.6
         assert late.asked == 2
 
 
@@ -100,7 +100,7 @@ def test_threads_share_the_limit_of_their_page(late: BadServer) -> None:
     started = time.monotonic()
     with deadline.page(), pytest.raises(Unavailable):
         metrics_latest([f"{n:032x}" for n in range(60)], None)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 3
     assert late.asked < 60
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -134,9 +133,8 @@ def test_health_answers_while_the_model_is_busy(quiet: Replica) -> None:
     busy.start()
     wait_until(lambda: quiet.post("/score", act("nothing")).status_code == 503, "it is busy", 5)
 
-    started = time.monotonic()
     assert quiet.get("/health").status_code == 200
-    assert time.monotonic() - started < 0.5
+    assert busy.is_alive()
     busy.join()
 
 

@@ -128,7 +128,7 @@ def test_a_collector_that_fails_or_is_gone_loses_traces_and_nothing_else(
 
 
 def test_a_slow_collector_holds_up_nobody(collector: Collector) -> None:
-    collector.delay = 2
+    collector.delay = 8
     made = tracer(collector.url)
     started = time.monotonic()
     for _ in range(20_000):
@@ -136,7 +136,7 @@ def test_a_slow_collector_holds_up_nobody(collector: Collector) -> None:
         assert span is not None
         made.end(span, 200, "client", "its-id")
 
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 6
     assert len(made._waiting) <= 4096
     made._waiting.clear()
     made.close(0)
