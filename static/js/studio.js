@@ -49,6 +49,32 @@ document.addEventListener("htmx:afterSwap", (event) => {
     || panelContent.querySelector(".panel-body :is(input:not([type=hidden]), select, textarea)"))?.focus();
 });
 
+// --- focus: a part that is drawn anew does not take away the place that the keyboard had in it ------
+let place = null;
+
+function likeness(item) {
+  const told = ["href", "name", "aria-label"].map((name) => item.getAttribute(name));
+  return JSON.stringify([item.tagName, item.closest("form")?.getAttribute("action"), ...told, item.textContent.trim()]);
+}
+
+function alike(like) {
+  const controls = document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]");
+  return [...controls].filter((item) => likeness(item) === like);
+}
+
+["htmx:beforeSwap", "htmx:oobBeforeSwap"].forEach((name) => document.addEventListener(name, (event) => {
+  const item = document.activeElement;
+  // htmx itself finds what has an id
+  if (item === document.body || item.id || !event.detail.target?.contains?.(item)) return;
+  const like = likeness(item);
+  place = { like, at: alike(like).indexOf(item) };
+}));
+
+["htmx:afterSwap", "htmx:oobAfterSwap"].forEach((name) => document.addEventListener(name, () => {
+  if (place && document.activeElement === document.body) alike(place.like)[place.at]?.focus({ preventScroll: true });
+}));
+document.addEventListener("htmx:afterSettle", () => { place = null; });
+
 // --- announcements -------------------------------------------------------------------------------
 export function announce(text) { document.getElementById("announce").textContent = text; }
 

@@ -137,7 +137,7 @@ def test_the_settings_change_every_chart_and_the_address(page: Page, run_id: str
     page.get_by_text("Step", exact=True).first.click()
     page.get_by_label("Smoothing").fill("0.9")
     page.get_by_text("Logarithmic").click()
-    page.get_by_text("Lowest and highest").click()
+    page.get_by_text("Lowest and highest", exact=True).click()
     until(page, chart, "c.data.length === 4 && c.layout.yaxis.type === 'log'")
     expect(page).to_have_url(re.compile(r"smooth=0\.9&log=1&band=1$"))
     page.reload()

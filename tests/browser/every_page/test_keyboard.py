@@ -30,6 +30,10 @@ FOCUSED = """() => {
   const seen = ring || style.boxShadow !== "none";
   return [item.dataset.stop ?? "", seen, item.outerHTML.slice(0, 120)];
 }"""
+# a list that is drawn anew meanwhile loses the marks
+NO_POLLS = """addEventListener("htmx:beforeRequest", (event) => {
+  if ((event.detail.elt.getAttribute("hx-trigger") ?? "").includes("every")) event.preventDefault();
+}, true)"""
 
 
 @pytest.fixture
@@ -65,6 +69,7 @@ def missed_by_tab(page: Page) -> dict[int, str]:
 
 def test_tab_reaches_every_control(page, world) -> None:
     failed = crowd.name_of(4)
+    page.add_init_script(NO_POLLS)
     for path in (
         "/",
         "/experiments/",
@@ -96,6 +101,16 @@ def test_tab_reaches_every_control(page, world) -> None:
     ):
         open_page(page, path)
         assert_all_reached(page)
+
+
+def test_a_list_that_is_drawn_anew_keeps_the_focus(page, world) -> None:
+    open_page(page, "/admin/operations/")
+    chosen = page.locator("#operation-rows").get_by_role("link", name=crowd.name_of(4))
+    chosen.focus()
+    chosen.evaluate("item => { item.isOld = true; }")
+    page.wait_for_function("() => document.querySelector('#operation-rows').contains("
+                           "document.activeElement) && !document.activeElement.isOld")  # fmt: skip
+    expect(chosen).to_be_focused()
 
 
 def test_enter_opens_the_panel_and_escape_closes_it(page, world) -> None:

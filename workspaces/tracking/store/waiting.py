@@ -114,7 +114,7 @@ class _Packets(io.RawIOBase):
             self._socket.settimeout(usual)
 
     def _read(self, buffer: Any) -> int | None:
-        found: int | None = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        found: int | None = self._raw.readinto(buffer)
         return found
 
     def close(self) -> None:
