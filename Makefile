@@ -21,7 +21,7 @@ doctor: base  ## say what is available and how to mend what is not
 	@$(PY) manage.py doctor
 
 test: dev dev-assets  ## every test but the soak tests
-	$(PY) -m pytest -m "not soak" --numprocesses 3 --dist loadfile $(ARGS)
+	$(PY) -m pytest -m "not soak" --numprocesses 2 --dist loadfile $(ARGS)
 
 check: dev dev-assets  ## what CI checks beside the tests: style, types, imports, templates, settings
 	scripts/check.sh

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.configuring.jsontext import pretty
+from workspaces.syntax import undisturbed
 
 KEY_PLACEHOLDER = "YOUR_SERVICE_KEY"
 TIMEOUT_SECONDS = 60
@@ -96,7 +97,7 @@ def _python_literal(text: str) -> str:
     """JSON as it stands where Python reads the same from it: without true, null, surrogates."""
     value = json.loads(text)
     try:
-        if ast.literal_eval(text) == value:
+        if undisturbed(lambda: ast.literal_eval(text)) == value:
             return text
     except ValueError:
         pass

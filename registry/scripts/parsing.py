@@ -18,6 +18,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from workspaces.syntax import undisturbed
+
 MAX_SCRIPT = 1_000_000  # characters
 MAX_PATH = 400  # characters of the name of a file
 HEADERS = "request_headers"  # a parameter of this name is given the request's headers
@@ -82,10 +84,7 @@ def script_check(text: str) -> list[ScriptProblem]:
         sentence = _("The script is longer than %(most)s characters.") % {"most": MAX_SCRIPT}
         return [ScriptProblem(0, sentence)]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of invalid escapes and the like: not ours to say
-            tree = ast.parse(text.removeprefix("\ufeff"))
-            compile(tree, "<entry script>", "exec", dont_inherit=True)
+        tree = undisturbed(lambda: _tree(text.removeprefix("\ufeff")))
     except SyntaxError as error:
         words = _("This is not Python: %(what)s.") % {"what": (error.msg or "invalid syntax")[:200]}
         return [ScriptProblem(max(error.lineno or 0, 0), words)]
@@ -94,6 +93,14 @@ def script_check(text: str) -> list[ScriptProblem]:
     except (RecursionError, MemoryError):
         return [ScriptProblem(0, _("The script is nested too deeply to be read."))]
     return sorted(_problems(tree))
+
+
+def _tree(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of invalid escapes and the like: not ours to say
+        tree = ast.parse(text)
+        compile(tree, "<entry script>", "exec", dont_inherit=True)
+    return tree
 
 
 def _problems(tree: ast.Module) -> Iterator[ScriptProblem]:
