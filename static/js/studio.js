@@ -62,18 +62,19 @@ function alike(like) {
   return [...controls].filter((item) => likeness(item) === like);
 }
 
-["htmx:beforeSwap", "htmx:oobBeforeSwap"].forEach((name) => document.addEventListener(name, (event) => {
+function keepPlace(event) {
   const item = document.activeElement;
   // htmx itself finds what has an id
   if (item === document.body || item.id || !event.detail.target?.contains?.(item)) return;
   const like = likeness(item);
   place = { like, at: alike(like).indexOf(item) };
-}));
+}
+document.addEventListener("htmx:beforeSwap", (event) => { place = null; keepPlace(event); });
+document.addEventListener("htmx:oobBeforeSwap", keepPlace);  // a part of the same answer
 
 ["htmx:afterSwap", "htmx:oobAfterSwap"].forEach((name) => document.addEventListener(name, () => {
   if (place && document.activeElement === document.body) alike(place.like)[place.at]?.focus({ preventScroll: true });
 }));
-document.addEventListener("htmx:afterSettle", () => { place = null; });
 
 // --- announcements -------------------------------------------------------------------------------
 export function announce(text) { document.getElementById("announce").textContent = text; }

@@ -80,14 +80,9 @@ def keys_in_use(experiment_ids: Sequence[str], *, view: View = "active") -> Keys
     newest 100. Remembered for 20 seconds.
     Raises: Unavailable.
     """
-    about = (tuple(experiment_ids), view)
-    known = _keys.find(about, KEYS_KEPT_S)
-    if known is not None:
-        return known
     read = _keys_over_http if settings.SLIPWAY.tracking_is_remote else _keys_from_database
-    keys = read(list(experiment_ids), view)
-    _keys.keep(about, keys)
-    return keys
+    about = (tuple(experiment_ids), view)
+    return _keys.asked(about, KEYS_KEPT_S, lambda: read(list(experiment_ids), view))
 
 
 def _keys_over_http(experiment_ids: list[str], view: View) -> Keys:

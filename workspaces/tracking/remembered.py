@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from workspaces.tracking.store.opening import store_id
@@ -29,6 +29,14 @@ class Remembered(Generic[Answer]):
         with self._lock:
             kept = self._kept.get((store_id(), about))
         return kept[1] if kept and time.monotonic() - kept[0] < seconds else None
+
+    def asked(self, about: Hashable, seconds: float, ask: Callable[[], Answer]) -> Answer:
+        """The answer that is younger than so many seconds, or the one that `ask` gives now."""
+        known = self.find(about, seconds)
+        if known is None:
+            known = ask()
+            self.keep(about, known)
+        return known
 
     def keep(self, about: Hashable, answer: Answer) -> None:
         with self._lock:

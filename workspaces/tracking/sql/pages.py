@@ -9,7 +9,7 @@ are; `_walks` compares the two. docs/adr/0016 has what was measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from workspaces.tracking.remembered import Remembered
@@ -80,7 +80,7 @@ def _at_most(session: Any, one: Candidates) -> int:
 
     bound: Any = literal_column(str(MOST_CANDIDATES))
     counted = select(func.count()).select_from(one.ids.limit(bound).subquery())
-    return _remembered(one.about, lambda: int(session.scalar(counted)))
+    return _counts.asked(one.about, COUNTS_KEPT_S, lambda: int(session.scalar(counted)))
 
 
 def _ids(session: Any, segment: Any, offset: int, most: int) -> list[str]:
@@ -126,17 +126,7 @@ def _count(session: Any, experiments: tuple[int, ...] | None) -> int:
     query = select(func.count()).select_from(runs)
     if experiments is not None:
         query = query.where(_among(runs.c.experiment_id, experiments))
-    return _remembered(experiments, lambda: int(session.scalar(query)))
-
-
-def _remembered(about: Hashable, count: Callable[[], int]) -> int:
-    """What was counted of this store a moment ago, or is counted now."""
-    known = _counts.find(about, COUNTS_KEPT_S)
-    if known is not None:
-        return known
-    counted = count()
-    _counts.keep(about, counted)
-    return counted
+    return _counts.asked(experiments, COUNTS_KEPT_S, lambda: int(session.scalar(query)))
 
 
 def _among(column: Any, values: Sequence[Any]) -> Any:

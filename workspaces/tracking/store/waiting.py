@@ -103,18 +103,14 @@ class _Packets(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         left, usual = deadline.seconds_left(), self._socket.gettimeout()
-        if left is None:
-            return self._read(buffer)
         if left == 0:
             raise TimeoutError("timed out in an answer")
-        self._socket.settimeout(left if usual is None else min(left, usual))
+        if left is not None:
+            self._socket.settimeout(left if usual is None else min(left, usual))
         try:
-            return self._read(buffer)
+            found: int | None = self._raw.readinto(buffer)
         finally:
             self._socket.settimeout(usual)
-
-    def _read(self, buffer: Any) -> int | None:
-        found: int | None = self._raw.readinto(buffer)
         return found
 
     def close(self) -> None:
